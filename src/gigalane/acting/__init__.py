@@ -1,0 +1,1 @@
+"""How actions are generated in a roll-out (floor 5)."""

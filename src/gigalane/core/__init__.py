@@ -1,0 +1,1 @@
+"""What every floor may use: geometry, random numbers, settings (floor 0)."""

@@ -1,0 +1,1 @@
+"""Suites and reports (floor 7)."""

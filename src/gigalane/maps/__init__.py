@@ -1,0 +1,1 @@
+"""Formats, geometry and checks of road maps (floor 1)."""

@@ -1,0 +1,1 @@
+"""Readers of road files, one file a format."""

@@ -1,0 +1,1 @@
+"""Facts counted into figures (floor 5)."""

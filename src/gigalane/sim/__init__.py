@@ -1,0 +1,1 @@
+"""The batched simulator (floor 2)."""

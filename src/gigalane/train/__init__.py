@@ -1,0 +1,1 @@
+"""The learning signal (floor 8)."""

@@ -1,0 +1,1 @@
+"""Pictures and replays (floor 9)."""
