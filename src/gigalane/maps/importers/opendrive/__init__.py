@@ -1,0 +1,1 @@
+"""ASAM OpenDRIVE 1.4 to 1.8 into a `RoadMap`."""

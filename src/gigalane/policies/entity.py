@@ -1,0 +1,207 @@
+"""The self-play driver: sees road users, road and controls as sets of tokens.
+
+    road ──────► set encoder ─┐
+    partners ──► set encoder ─┤
+    controls ──► set encoder ─┼─► trunk ─┬─► distribution over actions
+    given ─────► linear, ReLU ┘          └─► value
+
+The first three slots are what can be seen. Nothing that depends on the goal enters them, so a
+camera policy can later put its own features in their place (papers.md 1.10, section 2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from gigalane.networks.chunks import run_chunks
+from gigalane.networks.distributions import Distribution, from_parameters, parameter_count
+from gigalane.networks.layers import Precision, Trunk, linear
+from gigalane.networks.sets import SetEncoder
+from gigalane.sim.control import ActionSpace
+from gigalane.sim.layout import (
+    CONTROL_FEATURES,
+    PARTNER_FEATURES,
+    ROAD_FEATURES,
+    ObservationLayout,
+)
+
+CHUNK_ROWS = {"cpu": 512, "cuda": 16_384}
+"""Rows that go through the network at once, whatever the batch; see `networks.chunks`."""
+
+
+@dataclass(frozen=True)
+class EntitySettings:
+    """Sizes of the network.
+
+    Attributes:
+        encoder_width: channels of each encoder; 64 has fused CPU kernels.
+        trunk: widths of the layers after the encoders.
+        separate_critic: whether the value has encoders and a trunk of its own. Shared ones are
+            twice as fast.
+    """
+
+    encoder_width: int = 64
+    trunk: tuple[int, ...] = (256, 256)
+    separate_critic: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuses sizes that make no network."""
+        if self.encoder_width < 1 or not self.trunk or min(self.trunk) < 1:
+            raise ValueError("policy: encoder_width and every width of trunk must be at least 1")
+
+    @classmethod
+    def default(cls) -> EntitySettings:
+        """A network that trains on two CPU cores: about 0.16 M parameters."""
+        return cls()
+
+    @classmethod
+    def gigaflow(cls) -> EntitySettings:
+        """GIGAFLOW's: actor and critic apart, 3 x 1024 each (papers.md 1.10)."""
+        return cls(trunk=(1024, 1024, 1024), separate_critic=True)
+
+
+class Decision(NamedTuple):
+    """What a policy chose for a batch of rows, and what it thought of it.
+
+    Attributes:
+        action: as `Policy.act` returns it.
+        log_prob: (rows,) float32, logarithm of the probability (density) of the action.
+        value: (rows,) float32, the return expected from here on.
+    """
+
+    action: Tensor
+    log_prob: Tensor
+    value: Tensor
+
+
+class EntityBody(nn.Module):
+    """The four slots and the trunk over them."""
+
+    def __init__(self, layout: ObservationLayout, settings: EntitySettings) -> None:
+        """Makes the encoders for `layout`."""
+        super().__init__()
+        self.layout = layout
+        width = settings.encoder_width
+        self.road = SetEncoder(ROAD_FEATURES, width)
+        self.partners = SetEncoder(PARTNER_FEATURES, width)
+        self.controls = SetEncoder(CONTROL_FEATURES, width)
+        self.given = linear(layout.given, width)
+        self.trunk = Trunk(4 * width, settings.trunk)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Maps observations (rows, layout.width) to features (rows, trunk[-1])."""
+        layout = self.layout
+        slots = [torch.relu(self.given(observation[:, : layout.given].float()))]
+        for encoder, start, count, features in (
+            (self.road, layout.road_start, layout.road, ROAD_FEATURES),
+            (self.partners, layout.partners_start, layout.partners, PARTNER_FEATURES),
+            (self.controls, layout.controls_start, layout.controls, CONTROL_FEATURES),
+        ):
+            tokens = observation[:, start : start + count * features]
+            slots.append(encoder(tokens.unflatten(1, (count, features))))
+        return self.trunk(torch.cat(slots, dim=1))
+
+
+class EntityPolicy(nn.Module):
+    """Actor and critic over entity observations.
+
+    Attributes:
+        layout: where each slot of an observation row lies.
+        action_space: what an action means.
+        settings: sizes of the network.
+        threads: threads that share the chunks of a batch on a CPU.
+    """
+
+    def __init__(
+        self,
+        layout: ObservationLayout,
+        action_space: ActionSpace,
+        settings: EntitySettings | None = None,
+    ) -> None:
+        """Makes a network with weights from torch's global generator."""
+        super().__init__()
+        self.layout = layout
+        self.action_space = action_space
+        self.settings = settings or EntitySettings()
+        self.threads = torch.get_num_threads()
+        width = self.settings.trunk[-1]
+        self.actor = EntityBody(layout, self.settings)
+        self.critic = EntityBody(layout, self.settings) if self.settings.separate_critic else None
+        # A small head makes the first policy nearly uniform (Andrychowicz et al. 2021).
+        self.action_head = linear(width, parameter_count(action_space), gain=0.01)
+        self.value_head = linear(width, 1, gain=1.0)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.value_head.weight.device
+
+    @property
+    def chunk_rows(self) -> int:
+        """Rows that go through the network at once on this device."""
+        return CHUNK_ROWS.get(self.device.type, CHUNK_ROWS["cpu"])
+
+    def set_precision(self, precision: Precision) -> None:
+        """Chooses what the trunks compute in; the weights stay float32."""
+        for module in self.modules():
+            if isinstance(module, Trunk):
+                module.precision = precision
+
+    def parameters_and_value(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        """Runs the network on rows as they come, with gradient.
+
+        Args:
+            observation: (rows, layout.width) float16.
+
+        Returns:
+            Numbers of the action distribution (rows, …), and values (rows,), float32.
+        """
+        features = self.actor(observation)
+        value_features = features if self.critic is None else self.critic(observation)
+        return self.action_head(features), self.value_head(value_features).squeeze(-1)
+
+    def forward(self, observation: Tensor) -> tuple[Distribution, Tensor]:
+        """Distribution over actions and value of each row, with gradient."""
+        parameters, value = self.parameters_and_value(observation)
+        return from_parameters(self.action_space, parameters), value
+
+    @torch.no_grad()
+    def evaluate(self, observation: Tensor) -> tuple[Distribution, Tensor]:
+        """`forward` without gradient, in chunks: a row's result is the same in any batch."""
+        rows, chunk_rows = len(observation), self.chunk_rows
+        padded = -(-rows // chunk_rows) * chunk_rows
+        numbers = parameter_count(self.action_space)
+        parameters = torch.empty(padded, numbers, device=observation.device)
+        value = torch.empty(padded, device=observation.device)
+
+        def run(chunk: int) -> None:
+            part = slice(chunk * chunk_rows, (chunk + 1) * chunk_rows)
+            chunk_observation = observation[part]
+            missing = chunk_rows - len(chunk_observation)
+            if missing:
+                chunk_observation = nn.functional.pad(chunk_observation, (0, 0, 0, missing))
+            with torch.no_grad():  # this setting belongs to each thread
+                parameters[part], value[part] = self.parameters_and_value(chunk_observation)
+
+        threads = self.threads if self.device.type == "cpu" else 1
+        run_chunks(run, padded // chunk_rows, threads)
+        return from_parameters(self.action_space, parameters[:rows]), value[:rows]
+
+    def decide(
+        self, observation: Tensor, generator: torch.Generator | None = None, greedy: bool = False
+    ) -> Decision:
+        """Chooses actions and tells their probability and the value of each row."""
+        distribution, value = self.evaluate(observation)
+        action = distribution.mode() if greedy else distribution.sample(generator)
+        return Decision(action, distribution.log_prob(action), value)
+
+    def act(
+        self, observation: Tensor, generator: torch.Generator | None = None, greedy: bool = False
+    ) -> Tensor:
+        """Chooses actions; see `Policy.act`."""
+        distribution, _ = self.evaluate(observation)
+        return distribution.mode() if greedy else distribution.sample(generator)

@@ -1,0 +1,54 @@
+"""Where each slot of an observation row lies.
+
+An observation is one flat float16 row an agent: `given`, then the tokens of `road`, `partners`
+and `controls`. What can be seen (the last three) is kept apart from what is given (ego state,
+route, conditioning), so that a camera policy can replace the seen slots and keep the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ROAD_FEATURES = 6
+"""x, y [m, scaled], direction cos, sin, half width [m, scaled], kind (+1 lane, -1 road edge)."""
+PARTNER_FEATURES = 10
+"""x, y, heading cos, sin, relative velocity x, y, length, width, z difference, kind."""
+CONTROL_FEATURES = 6
+"""distance to the line, x, y, state (go, caution, stop)."""
+
+
+@dataclass(frozen=True)
+class ObservationLayout:
+    """Sizes and offsets of the four slots of an observation row.
+
+    Attributes:
+        given: numbers in the `given` slot.
+        road: tokens of lane and road-edge geometry.
+        partners: tokens of other road users.
+        controls: tokens of stop lines and lights.
+    """
+
+    given: int
+    road: int
+    partners: int
+    controls: int
+
+    @property
+    def road_start(self) -> int:
+        """Offset of the first road token."""
+        return self.given
+
+    @property
+    def partners_start(self) -> int:
+        """Offset of the first partner token."""
+        return self.road_start + self.road * ROAD_FEATURES
+
+    @property
+    def controls_start(self) -> int:
+        """Offset of the first control token."""
+        return self.partners_start + self.partners * PARTNER_FEATURES
+
+    @property
+    def width(self) -> int:
+        """Numbers in a row, padded to a multiple of 8 so that rows stay aligned."""
+        return -(-(self.controls_start + self.controls * CONTROL_FEATURES) // 8) * 8

@@ -1,0 +1,240 @@
+"""The public simulator: many worlds of road users, stepped together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import warp as wp
+from numpy.typing import ArrayLike, NDArray
+
+from gigalane.core.rng import world_seeds
+from gigalane.core.settings import SettingsError
+from gigalane.maps.compile import CompiledMap, compile_map
+from gigalane.maps.road import RoadMap
+from gigalane.maps.stack import stack_maps
+from gigalane.sim.control import ACTION_SPACES
+from gigalane.sim.events import EVENT_NAMES
+from gigalane.sim.reward import REWARD_NAMES
+from gigalane.sim.scene import ENDED, SceneArrays, allocate_scene
+from gigalane.sim.settings import SimulatorSettings, rules_of
+from gigalane.sim.step import start_worlds, step_worlds
+
+_SHARED = ("persona_low", "persona_high")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything that changes in a simulator, at one moment."""
+
+    arrays: dict[str, NDArray[Any]]
+
+
+class Simulator:
+    """Worlds of road users on road maps.
+
+    All arrays are views on the simulator's memory: they change in place at every step. Shapes
+    lead with (worlds, agents).
+
+    Attributes:
+        settings: the batch's settings.
+        maps: the compiled maps, in the order that `scene.map_index` counts.
+        layout: the slots of an observation row.
+        action_space: how actions are written.
+        scene: every changing array (`gigalane.sim.scene.SceneArrays`).
+        reward_names: names of the reward terms.
+        event_names: names of the event bits.
+    """
+
+    def __init__(
+        self,
+        maps: Sequence[RoadMap | CompiledMap] | RoadMap | CompiledMap,
+        settings: SimulatorSettings | None = None,
+        *,
+        seed: int = 0,
+        device: str = "cpu",
+        threads: int | None = None,
+        map_of_world: ArrayLike | None = None,
+    ) -> None:
+        """Compiles the maps, allocates the worlds and starts them.
+
+        Args:
+            maps: one map, or several that the worlds share out in turn.
+            settings: the batch; defaults are for training.
+            seed: of everything random.
+            device: "cpu" or a CUDA device.
+            threads: CPU threads; all cores by default. Results do not depend on it.
+            map_of_world: (worlds,) index of each world's map; by default in turn.
+
+        Raises:
+            MapError: if a map has no drivable lane.
+            SettingsError: if settings do not fit the maps.
+        """
+        self.settings = settings or SimulatorSettings()
+        given = [maps] if isinstance(maps, RoadMap | CompiledMap) else list(maps)
+        self.maps = [m if isinstance(m, CompiledMap) else compile_map(m) for m in given]
+        if not self.maps:
+            raise SettingsError("maps: at least one map is needed")
+        wp.config.log_level = max(wp.config.log_level, 30)
+        wp.init()
+        self.device = device
+        self.road_tokens = self.maps[0].road_tokens.shape[1]
+        self.layout = self.settings.layout(self.road_tokens)
+        self.action_space = ACTION_SPACES[self.settings.action]
+        self.reward_names, self.event_names = REWARD_NAMES, EVENT_NAMES
+        self._lane_tokens = int(
+            (self.maps[0].road_points["kind"][self.maps[0].road_tokens[0].clip(0)] > 0).sum()
+        )
+        self._rules = rules_of(self.settings, self.road_tokens)
+        self._road = stack_maps(self.maps, device)
+        self.scene: Any = allocate_scene(self.settings, self.layout, device)
+        worlds = self.settings.worlds
+        if map_of_world is None:
+            map_of_world = np.arange(worlds) % len(self.maps)
+        self.scene.map_index.assign(np.asarray(map_of_world, np.int32))
+        self._threads = threads or os.cpu_count() or 1
+        self._slices = _slices(worlds, self._threads)
+        self._pool = ThreadPoolExecutor(self._threads) if len(self._slices) > 1 else None
+        self._starts = [self._record(start_worlds, *part) for part in self._slices]
+        self._steps = [self._record(step_worlds, *part) for part in self._slices]
+        self.reset(seed)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(worlds, agents)."""
+        return self.settings.worlds, self.settings.agents
+
+    @property
+    def observation(self) -> Any:  # noqa: ANN401
+        """(worlds, agents, layout.width) float16 Warp array."""
+        return self.scene.observation
+
+    def reset(self, seed: int) -> None:
+        """Starts all worlds anew.
+
+        Args:
+            seed: of everything random; world k draws the same numbers in any batch.
+        """
+        settings, scene = self.settings, self.scene
+        worlds, agents = self.shape
+        for name in SceneArrays.vars:
+            if name not in (*_SHARED, "map_index"):
+                getattr(scene, name).zero_()
+        seeds = world_seeds(seed, worlds)
+        scene.seed.assign(seeds)
+        draws = [np.random.default_rng([int(s), 1]) for s in seeds]
+        scene.dt.assign(np.array([d.choice(settings.time_steps) for d in draws], np.float32))
+        least = settings.agents_least or agents
+        counts = np.array([d.integers(least, agents + 1) for d in draws], np.int32)
+        scene.agent_count.assign(counts)
+        used = np.arange(agents) < counts[:, None]
+        scene.status.assign(np.where(used, ENDED, 0).astype(np.int32))
+        boxes = np.zeros(scene.boxes.shape, np.float32)
+        boxes[:, 8] = -1.0
+        scene.boxes.assign(boxes)
+        self._run(self._starts)
+        self._check_room()
+
+    def step(self, actions: ArrayLike | None = None) -> None:
+        """Moves every world by one of its time steps.
+
+        Args:
+            actions: (worlds, agents) indices of a discrete action space, or
+                (worlds, agents, size) numbers of a continuous one. None keeps what stands in
+                `scene.action`, which a caller may have written in place.
+        """
+        if actions is not None:
+            self.write_actions(np.asarray(actions))
+        self._run(self._steps)
+
+    def write_actions(self, actions: NDArray[Any]) -> None:
+        """Copies actions into `scene.action`; shapes as in `step`."""
+        space = self.action_space
+        wanted = self.shape if space.is_discrete else (*self.shape, space.size)
+        if actions.shape != wanted:
+            raise SettingsError(f"actions: shape {actions.shape}; {space.name} needs {wanted}")
+        target = self.scene.action.numpy()
+        if space.is_discrete:
+            target[..., 0] = actions
+        else:
+            target[..., : space.size] = actions
+        if self.scene.action.device.is_cuda:
+            self.scene.action.assign(target)
+
+    def snapshot(self) -> Snapshot:
+        """Copies everything that changes, random position included."""
+        return Snapshot({name: getattr(self.scene, name).numpy().copy()
+                         for name in SceneArrays.vars if name not in _SHARED})
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Goes back to a snapshot of this simulator or of one with the same shape."""
+        for name, values in snapshot.arrays.items():
+            array = getattr(self.scene, name)
+            if array.shape != values.shape[: len(array.shape)]:
+                raise SettingsError(
+                    f"snapshot: {name} has shape {values.shape}, this simulator {array.shape}; "
+                    "restore into a simulator with the same settings"
+                )
+            array.assign(values)
+
+    def fork(self, copies: int) -> Simulator:
+        """A simulator with `copies` copies of every world, each going on as its original.
+
+        Args:
+            copies: how many of each; copy c of world w is world `w * copies + c`.
+        """
+        from dataclasses import replace
+
+        worlds = self.settings.worlds * copies
+        of_world = np.repeat(np.arange(self.settings.worlds), copies)
+        forked = Simulator(
+            self.maps,
+            replace(self.settings, worlds=worlds),
+            device=self.device,
+            threads=self._threads,
+            map_of_world=self.scene.map_index.numpy()[of_world],
+        )
+        forked.restore(Snapshot({k: v[of_world] for k, v in self.snapshot().arrays.items()}))
+        return forked
+
+    def _record(self, kernel: Any, first: int, count: int) -> Any:  # noqa: ANN401
+        """A launch of a kernel over a slice of worlds, ready to be repeated."""
+        return wp.launch(
+            kernel,
+            dim=count,
+            inputs=[self._rules, self._lane_tokens, first, self._road, self.scene],
+            device=self.device,
+            record_cmd=True,
+        )
+
+    def _run(self, launches: list[Any]) -> None:
+        """Runs recorded launches, on the CPU from a pool: a launch releases the GIL."""
+        if self._pool is None:
+            for launch in launches:
+                launch.launch()
+        else:
+            list(self._pool.map(lambda launch: launch.launch(), launches))
+
+    def _check_room(self) -> None:
+        """Refuses settings that ask for more road users than the maps hold."""
+        status = self.scene.status.numpy()
+        missing = int((status == ENDED).sum())
+        wanted = int(self.scene.agent_count.numpy().sum())
+        if missing > 0.25 * wanted:
+            world = int((status == ENDED).sum(axis=1).argmax())
+            name = self.maps[self.scene.map_index.numpy()[world]].name
+            raise SettingsError(
+                f"agents={self.settings.agents}: {missing} of {wanted} road users found no room "
+                f"or no route (worst: map {name}); use fewer agents or a larger map"
+            )
+
+
+def _slices(worlds: int, threads: int) -> list[tuple[int, int]]:
+    """(first, count) of the worlds of each launch: a few slices a thread, to even out load."""
+    count = 1 if threads == 1 else min(worlds, 4 * threads)
+    edges = np.linspace(0, worlds, count + 1).astype(int)
+    return [(int(a), int(b - a)) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a]

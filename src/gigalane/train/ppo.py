@@ -1,0 +1,188 @@
+"""Proximal policy optimisation (Schulman et al. 2017), as self-play uses it.
+
+Departures from the textbook: only transitions that the advantage filter kept are learned from;
+values are not clipped (papers.md 1.11); a minibatch is made of chunks of a fixed number of rows,
+each with its own gradient, added up in order. The last makes the result independent of the
+number of threads and keeps a chunk's activations in a core's own cache.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gigalane.networks.chunks import run_chunks
+from gigalane.policies.entity import EntityPolicy
+
+CHUNK_ROWS = {"cpu": 1024, "cuda": 32_768}
+"""Rows whose gradient is computed at once."""
+
+
+@dataclass(frozen=True)
+class PPOSettings:
+    """How the policy learns from a roll-out; sources in papers.md 1.11 unless they say else.
+
+    Attributes:
+        learning_rate: of Adam at the start; falls to 0 along half a cosine.
+        epochs: times each kept transition is used.
+        minibatch: transitions of one optimiser step. The source has 256,000; chosen smaller so
+            that a machine that makes fewer samples still takes enough steps.
+        clip: how far the probability ratio may move from 1 before its gradient stops.
+        value_weight: weight of ½ (V - return)².
+        entropy_weight: weight of the entropy bonus.
+        gradient_norm: longest gradient; longer ones are scaled down.
+        target_kl: no further epoch starts once the policy has moved this far [nat]; 0 is off.
+    """
+
+    learning_rate: float = 5e-4
+    epochs: int = 3
+    minibatch: int = 8192
+    clip: float = 0.2
+    value_weight: float = 0.5
+    entropy_weight: float = 0.01
+    gradient_norm: float = 0.5
+    target_kl: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuses numbers that cannot learn."""
+        if self.epochs < 1 or self.minibatch < 1:
+            raise ValueError("ppo: epochs and minibatch must be at least 1")
+        if self.learning_rate <= 0 or self.clip <= 0 or self.gradient_norm <= 0:
+            raise ValueError("ppo: learning_rate, clip and gradient_norm must be above 0")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Transitions of a roll-out, flattened; every tensor leads with their number n.
+
+    Attributes:
+        observation: (n, width) float16.
+        action: (n,) or (n, size).
+        log_prob: (n,), of the action when it was chosen.
+        advantage: (n,).
+        returns: (n,), what the value should have been.
+    """
+
+    observation: Tensor
+    action: Tensor
+    log_prob: Tensor
+    advantage: Tensor
+    returns: Tensor
+
+
+class PPO:
+    """Improves a policy from batches of transitions.
+
+    Attributes:
+        policy: what learns, in place.
+        settings: how.
+        optimizer: Adam over the policy's parameters.
+    """
+
+    def __init__(self, policy: EntityPolicy, settings: PPOSettings) -> None:
+        """Makes an optimiser without history."""
+        self.policy, self.settings = policy, settings
+        self.parameters = list(policy.parameters())
+        self.optimizer = torch.optim.Adam(
+            self.parameters, settings.learning_rate, eps=1e-5, fused=True
+        )
+
+    def update(
+        self, batch: Batch, kept: Tensor, learning_rate: float, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Takes the epochs over the kept transitions.
+
+        Args:
+            batch: the transitions of a roll-out.
+            kept: indices of those to learn from, (k,) int64.
+            learning_rate: of this update.
+            generator: shuffles the transitions.
+
+        Returns:
+            Means over all optimiser steps, as tensors that have not been read:
+            policy_loss, value_loss, entropy [nat], kl [nat] (how far the policy moved),
+            clip_fraction, gradient_norm (before scaling).
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        advantage = batch.advantage[kept]
+        mean, scale = advantage.mean(), advantage.std(correction=0) + 1e-8
+        means, norms = [], []
+        for _ in range(self.settings.epochs):
+            epoch_means = []
+            for chunks in self._minibatches(kept, generator):
+                gradient, statistics = self._gradient(batch, chunks, mean, scale)
+                norms.append(self._step(gradient))
+                epoch_means.append(statistics)
+            means += epoch_means
+            # Reading the number waits for the device, so it is read only where it is wanted.
+            if 0 < self.settings.target_kl < float(torch.stack(epoch_means).mean(0)[3]):
+                break
+        names = ("policy_loss", "value_loss", "entropy", "kl", "clip_fraction")
+        figures = dict(zip(names, torch.stack(means).mean(0), strict=True))
+        return figures | {"gradient_norm": torch.stack(norms).mean()}
+
+    def _minibatches(self, kept: Tensor, generator: torch.Generator) -> list[Tensor]:
+        """Shuffles `kept` into minibatches of (chunks, rows) indices; -1 fills the last chunk."""
+        rows = CHUNK_ROWS.get(self.policy.device.type, CHUNK_ROWS["cpu"])
+        rows = min(rows, self.settings.minibatch)
+        order = torch.randperm(len(kept), generator=generator, device=generator.device)
+        chunk_count = -(-len(kept) // rows)
+        chunks = torch.full((chunk_count * rows,), -1, dtype=torch.int64, device=kept.device)
+        chunks[: len(kept)] = kept[order.to(kept.device)]
+        minibatch_count = max(1, round(len(kept) / self.settings.minibatch))
+        return list(chunks.view(chunk_count, rows).tensor_split(min(minibatch_count, chunk_count)))
+
+    def _gradient(
+        self, batch: Batch, chunks: Tensor, mean: Tensor, scale: Tensor
+    ) -> tuple[list[Tensor], Tensor]:
+        """Gradient and mean statistics over one minibatch."""
+        count = (chunks >= 0).sum()
+
+        def run(chunk: int) -> tuple[list[Tensor], Tensor]:
+            with torch.enable_grad():  # this setting belongs to each thread
+                loss, statistics = self._loss(batch, chunks[chunk], mean, scale)
+            return list(torch.autograd.grad(loss / count, self.parameters)), statistics / count
+
+        threads = self.policy.threads if self.policy.device.type == "cpu" else 1
+        results = run_chunks(run, len(chunks), threads)
+        total = results[0][0]
+        for gradient, _ in results[1:]:  # in order: rounding must not depend on who was first
+            torch._foreach_add_(total, gradient)
+        return total, torch.stack([statistics for _, statistics in results]).sum(0)
+
+    def _loss(
+        self, batch: Batch, indices: Tensor, mean: Tensor, scale: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Sum of the losses over the rows of a chunk, and the sums of its statistics."""
+        settings = self.settings
+        weight, rows = (indices >= 0).float(), indices.clamp(min=0)
+        distribution, value = self.policy(batch.observation[rows])
+        advantage = (batch.advantage[rows] - mean) / scale
+        log_ratio = distribution.log_prob(batch.action[rows]) - batch.log_prob[rows]
+        ratio = log_ratio.exp()
+        clipped = ratio.clamp(1 - settings.clip, 1 + settings.clip)
+        policy_loss = -torch.minimum(ratio * advantage, clipped * advantage)
+        value_loss = 0.5 * (value - batch.returns[rows]).square()
+        entropy = distribution.entropy()
+        loss = policy_loss + settings.value_weight * value_loss - settings.entropy_weight * entropy
+        with torch.no_grad():
+            kl = ratio - 1 - log_ratio  # never negative, unbiased (Schulman 2020, "k3")
+            outside = (ratio != clipped).float()
+            parts = torch.stack([policy_loss, value_loss, entropy, kl, outside])
+        return (loss * weight).sum(), (parts * weight).sum(-1)
+
+    def _step(self, gradient: list[Tensor]) -> Tensor:
+        """One optimiser step; returns the length of the gradient before scaling."""
+        for parameter, parameter_gradient in zip(self.parameters, gradient, strict=True):
+            parameter.grad = parameter_gradient
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.settings.gradient_norm)
+        self.optimizer.step()
+        return norm
+
+
+def explained_variance(value: Tensor, returns: Tensor) -> Tensor:
+    """Share of the variance of `returns` that `value` foretold: 1 is all, 0 is none."""
+    return 1 - (returns - value).var(correction=0) / returns.var(correction=0).clamp(min=1e-12)

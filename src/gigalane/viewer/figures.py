@@ -1,0 +1,129 @@
+"""What road users look like from above, once, for the replay page and the film.
+
+A figure is a list of parts, painted in order. Its points are shares of length and width, from
+-0.5 to 0.5, x forward and y left, so that one figure fits every box of its kind. What a part's
+fill means: "body" the driver's colour, "roof" a lighter and "shade" a darker body, "glass"
+windows, "lamp" head lamps, "brake" brake lights (lit or not), "tyre" wheels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Part = tuple[str, NDArray[np.float64]]
+"""A fill and the polygon (N, 2) it covers, in shares of length and width."""
+
+BRAKING = -0.7
+"""Longitudinal acceleration below which brake lights are lit [m/s²]; chosen: rolling and gentle
+engine braking stay above it. UN R13-H requires lights from -1.3 and allows none above -0.7."""
+
+
+def _box(x: float, y: float, length: float, width: float, radius: float, aspect: float,
+         taper: float = 0.0) -> NDArray[np.float64]:  # fmt: skip
+    """A rounded rectangle, in shares.
+
+    Args:
+        x: its middle along the length.
+        y: its middle along the width.
+        length: its extent along the length.
+        width: its extent along the width.
+        radius: of its corners, as a share of the figure's width.
+        aspect: length of the whole figure divided by its width, so that corners stay round.
+        taper: how much narrower its front is than its rear, as a share of the width.
+    """
+    angles = np.radians([0, 30, 60, 90])
+    corners = []
+    for quarter, (sx, sy) in enumerate([(1, 1), (-1, 1), (-1, -1), (1, -1)]):
+        turn = angles + quarter * np.pi / 2
+        half = width / 2 - (taper / 2 if sx > 0 else 0.0)
+        px = x + sx * (length / 2 - radius / aspect) + radius / aspect * np.cos(turn)
+        py = y + sy * (half - radius) + radius * np.sin(turn)
+        corners.append(np.stack([px, py], axis=1))
+    return np.concatenate(corners)
+
+
+def _disc(x: float, y: float, radius: float, aspect: float, stretch: float = 1.0) -> NDArray:
+    """An ellipse; radius is a share of the width, across; along it is stretched."""
+    turn = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+    return np.stack([x + radius * stretch / aspect * np.cos(turn), y + radius * np.sin(turn)], 1)
+
+
+def _car() -> list[Part]:
+    aspect = 2.42
+    screen = [[0.24, 0.36], [0.255, 0.0], [0.24, -0.36], [0.10, -0.30], [0.11, 0.0], [0.10, 0.30]]
+    rear = [[-0.40, 0.34], [-0.41, 0.0], [-0.40, -0.34], [-0.30, -0.29], [-0.30, 0.29]]
+    side = [[0.19, 0.41], [0.08, 0.335], [-0.27, 0.335], [-0.34, 0.40]]
+    return [
+        ("body", _box(0, 0, 1.0, 1.0, 0.26, aspect, 0.06)),
+        ("lamp", _box(0.468, 0.32, 0.036, 0.18, 0.04, aspect)),
+        ("lamp", _box(0.468, -0.32, 0.036, 0.18, 0.04, aspect)),
+        ("roof", _box(-0.10, 0, 0.42, 0.64, 0.10, aspect)),
+        ("glass", np.array(screen)),
+        ("glass", np.array(rear)),
+        ("glass", np.array(side)),
+        ("glass", np.array(side)[::-1] * [1, -1]),
+        ("brake", _box(-0.478, 0.32, 0.044, 0.26, 0.04, aspect)),
+        ("brake", _box(-0.478, -0.32, 0.044, 0.26, 0.04, aspect)),
+    ]
+
+
+def _truck() -> list[Part]:
+    aspect = 3.4
+    screen = [[0.47, 0.38], [0.478, 0.0], [0.47, -0.38], [0.425, -0.34], [0.425, 0.34]]
+    return [
+        ("shade", _box(0.24, 0, 0.12, 0.6, 0.02, aspect)),
+        ("body", _box(0.385, 0, 0.23, 0.96, 0.14, aspect, 0.06)),
+        ("glass", np.array(screen)),
+        ("lamp", _box(0.488, 0.36, 0.02, 0.14, 0.03, aspect)),
+        ("lamp", _box(0.488, -0.36, 0.02, 0.14, 0.03, aspect)),
+        ("body", _box(-0.12, 0, 0.76, 1.0, 0.06, aspect)),
+        ("roof", _box(-0.12, 0, 0.71, 0.86, 0.05, aspect)),
+        ("brake", _box(-0.488, 0.36, 0.022, 0.2, 0.03, aspect)),
+        ("brake", _box(-0.488, -0.36, 0.022, 0.2, 0.03, aspect)),
+    ]
+
+
+def _cyclist() -> list[Part]:
+    aspect = 2.6
+    return [
+        ("tyre", _box(0.31, 0, 0.38, 0.10, 0.04, aspect)),
+        ("tyre", _box(-0.31, 0, 0.38, 0.10, 0.04, aspect)),
+        ("tyre", _box(0.19, 0, 0.035, 0.80, 0.03, aspect)),
+        ("body", _disc(-0.04, 0, 0.40, aspect, 0.85)),
+        ("roof", _disc(0.03, 0, 0.20, aspect)),
+    ]
+
+
+def _pedestrian() -> list[Part]:
+    return [
+        ("tyre", _disc(0.22, 0.17, 0.14, 1.0, 1.5)),
+        ("tyre", _disc(-0.18, -0.17, 0.14, 1.0, 1.5)),
+        ("body", _disc(0, 0, 0.46, 1.0, 0.56)),
+        ("roof", _disc(0.03, 0, 0.23, 1.0)),
+    ]
+
+
+def _other() -> list[Part]:
+    return [
+        ("body", _box(0, 0, 1.0, 1.0, 0.12, 2.0)),
+        ("roof", np.array([[0.42, 0.0], [0.1, 0.3], [0.1, -0.3]])),
+    ]
+
+
+FIGURES: dict[str, list[Part]] = {
+    "car": _car(),
+    "truck": _truck(),
+    "cyclist": _cyclist(),
+    "pedestrian": _pedestrian(),
+    "other": _other(),
+}
+"""By kind name; a kind that is not here looks like "other"."""
+
+DART: NDArray[np.float64] = np.array([[0.55, 0.0], [-0.45, 0.5], [-0.28, 0.0], [-0.45, -0.5]])
+"""The outline from so far away that a figure would be a speck; shares of its own length."""
+
+
+def figure_of(kind_name: str) -> list[Part]:
+    """The figure for a kind of road user."""
+    return FIGURES.get(kind_name, FIGURES["other"])

@@ -1,0 +1,203 @@
+"""What is painted on a road or stands beside it: marks, arrows, crossings, stop lines, signs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import shapely
+
+from gigalane.maps.road import (
+    BoundaryType,
+    Lane,
+    MarkType,
+    RoadMap,
+    RoadMark,
+    SignalType,
+    StopRule,
+)
+from gigalane.viewer.map_levels import Decks
+from gigalane.viewer.shape import MapShape, Points, offset, placed, pose_at, section
+
+DASH = (3.0, 6.0)
+"""Paint and gap of a broken line [m]; German RMS-1 for roads in towns."""
+SHORT_DASH = (0.5, 0.5)
+"""Paint and gap of a yield line [m]; chosen, teeth are half a metre in most countries."""
+BAR = 0.5
+"""Width of a zebra bar and of the gap beside it [m]."""
+STOP_LINE_WIDTH = 0.5
+"""[m]; German RMS-1."""
+TURN = np.radians(25.0)
+"""Change of heading over a junction lane from which on it is a turn; chosen."""
+
+_DASHES: dict[MarkType, tuple[bool, ...]] = {
+    MarkType.SOLID: (False,),
+    MarkType.OTHER: (False,),
+    MarkType.CURB: (False,),
+    MarkType.BROKEN: (True,),
+    MarkType.SOLID_SOLID: (False, False),
+    MarkType.SOLID_BROKEN: (False, True),
+    MarkType.BROKEN_SOLID: (True, False),
+    MarkType.BROKEN_BROKEN: (True, True),
+}
+"""For each pattern its lines from left to right, and whether each is broken."""
+
+
+def boundary_lines(road_map: RoadMap, decks: Decks) -> Iterator[MapShape]:
+    """Where the drivable surface ends."""
+    look = {
+        BoundaryType.ROAD_EDGE: ("edge", 0.12),
+        BoundaryType.CURB: ("curb", 0.16),
+        BoundaryType.BARRIER: ("barrier", 0.3),
+    }
+    for boundary in road_map.boundaries:
+        role, width = look[boundary.type]
+        for piece, level in decks.runs(boundary.polyline):
+            yield MapShape(role, (piece[:, :2],), False, width, level=level)
+
+
+def painted_lines(road_map: RoadMap, decks: Decks) -> Iterator[MapShape]:
+    """Painted lines between lanes; one that two lanes share is drawn once.
+
+    Where the source has no marks at all, lanes are told apart by broken lines between
+    neighbours that run the same way.
+    """
+    seen: set[tuple[float, ...]] = set()
+    has_marks = any(lane.left_marks or lane.right_marks for lane in road_map.lanes)
+    for lane in road_map.lanes:
+        sides = ((lane.left_boundary, lane.left_marks), (lane.right_boundary, lane.right_marks))
+        if not has_marks and lane.left_neighbor and lane.is_routable:
+            sides = ((lane.left_boundary, (RoadMark(0.0, np.inf, MarkType.BROKEN),)),)
+        for line, marks in sides:
+            for mark in marks:
+                painted = section(line, mark.start, mark.end)
+                key = _place(painted)
+                if mark.type is MarkType.NONE or not len(painted) or key in seen:
+                    continue
+                seen.add(key)
+                for piece, level in decks.runs(painted):
+                    yield from _mark_shapes(piece, mark, level)
+
+
+def _place(line: Points) -> tuple[float, ...]:
+    """Equal for a line and its reverse: the sides of neighbouring lanes."""
+    if not len(line):
+        return ()
+    ends = sorted([tuple(np.round(line[0], 1)), tuple(np.round(line[-1], 1))])
+    return (*ends[0], *ends[1])
+
+
+def _mark_shapes(line: Points, mark: RoadMark, level: int) -> Iterator[MapShape]:
+    role = "curb" if mark.type is MarkType.CURB else f"mark_{mark.color}"
+    if role not in ("curb", "mark_yellow", "mark_blue", "mark_red"):
+        role = "mark_white"
+    dashes = _DASHES[mark.type]
+    for place, is_broken in enumerate(dashes):
+        # Two lines of a double mark stand one line's width apart.
+        left = (len(dashes) - 1 - 2 * place) * mark.width
+        moved = offset(line, left) if left else line
+        yield MapShape(role, (moved[:, :2],), False, mark.width, DASH if is_broken else (), level)
+
+
+def crossing_bars(road_map: RoadMap, decks: Decks) -> Iterator[MapShape]:
+    """Zebra bars of every crossing: across the walking direction, the longer side."""
+    for crossing in road_map.crossings:
+        outline = shapely.make_valid(shapely.Polygon(crossing.outline[:, :2]))
+        frame = shapely.minimum_rotated_rectangle(outline)
+        if outline.area < 0.1 or not isinstance(frame, shapely.Polygon):
+            continue
+        corners = shapely.get_coordinates(frame)[:4]
+        if np.linalg.norm(corners[1] - corners[0]) < np.linalg.norm(corners[2] - corners[1]):
+            corners = np.roll(corners, -1, axis=0)
+        origin, walk, deep = corners[0], corners[1] - corners[0], corners[3] - corners[0]
+        count = max(int(np.linalg.norm(walk) / (2 * BAR)), 1)
+        level = int(decks.levels(crossing.outline).max())
+        starts = (np.arange(count) + 0.25) / count
+        for start, end in zip(starts, starts + 0.5 / count, strict=True):
+            bar = shapely.Polygon(
+                [origin + start * walk, origin + end * walk,
+                 origin + end * walk + deep, origin + start * walk + deep]
+            )  # fmt: skip
+            for part in shapely.get_parts(shapely.intersection(bar, outline)):
+                if isinstance(part, shapely.Polygon) and part.area > 0.01:
+                    ring = shapely.get_coordinates(part.exterior)[:-1]
+                    yield MapShape("crossing", (ring,), True, level=level)
+
+
+def stop_line_shapes(road_map: RoadMap, decks: Decks) -> Iterator[MapShape]:
+    """One line for each stop line; yield lines are broken."""
+    for index, line in enumerate(road_map.stop_lines):
+        dash = SHORT_DASH if line.rule is StopRule.YIELD else ()
+        level = int(decks.levels(line.polyline).max())
+        yield MapShape(
+            "stop_line", (line.polyline[:, :2],), False, STOP_LINE_WIDTH, dash, level, index
+        )
+
+
+def sign_shapes(road_map: RoadMap, decks: Decks) -> Iterator[MapShape]:
+    """A small figure where each light, stop sign and yield sign stands."""
+    figures = {
+        SignalType.TRAFFIC_LIGHT: ("signal", _regular(12, 0.55, 0.0)),
+        SignalType.STOP: ("sign_stop", _regular(8, 0.8, np.pi / 8)),
+        SignalType.YIELD: ("sign_yield", _regular(3, 0.9, -np.pi / 2)),
+    }
+    for signal in road_map.signals:
+        if signal.type in figures:
+            role, figure = figures[signal.type]
+            level = int(decks.levels(signal.position[None])[0])
+            yield MapShape(role, (figure + signal.position[:2],), True, level=level)
+
+
+def _regular(corners: int, radius: float, first: float) -> Points:
+    """A regular polygon around the origin, its first corner at angle `first` [rad]."""
+    angle = first + 2 * np.pi * np.arange(corners) / corners
+    return radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+
+def direction_arrows(road_map: RoadMap, decks: Decks) -> Iterator[MapShape]:
+    """Arrows along lanes: which way traffic runs and, before a junction, where it may turn."""
+    for lane in road_map.routable_lanes:
+        length = lane.length
+        if lane.is_junction or length < 14.0:
+            continue
+        turns = _turns(road_map, lane)
+        places = [(length - 9.0, turns or {0})]
+        # Long roads repeat a straight arrow; those near the junction's arrow would crowd it.
+        places += [(s, {0}) for s in np.arange(9.0, length - 40.0, 60.0)]
+        for distance, directions in places:
+            position, heading = pose_at(lane.centerline, distance)
+            left, _ = pose_at(lane.left_boundary, distance)
+            right, _ = pose_at(lane.right_boundary, distance)
+            size = float(np.clip(np.linalg.norm((left - right)[:2]) / 3.5, 0.4, 1.1))
+            level = int(decks.levels(position[None])[0])
+            for part in _arrow(directions):
+                yield MapShape("arrow", (placed(part * size, position, heading),), True,
+                               level=level)  # fmt: skip
+
+
+def _turns(road_map: RoadMap, lane: Lane) -> set[int]:
+    """Ways on through the junction ahead: 1 left, 0 straight, -1 right."""
+    turns = set()
+    for name in lane.successors:
+        onward = road_map.lane_by_id.get(name)
+        if onward is not None and onward.is_junction and onward.is_routable:
+            _, begin = pose_at(onward.centerline, 0.0)
+            _, end = pose_at(onward.centerline, np.inf)
+            change = (end - begin + np.pi) % (2 * np.pi) - np.pi
+            turns.add(0 if abs(change) < TURN else int(np.sign(change)))
+    return turns
+
+
+def _arrow(directions: set[int]) -> Iterator[Points]:
+    """Parts of an arrow 4 m long that faces +x, around its middle."""
+    half = 0.11
+    head = np.array([[0.9, 0.0], [0.0, 0.42], [0.0, -0.42]])
+    shaft_end = 1.0 if 0 in directions else 0.55
+    yield np.array([[-2.0, half], [shaft_end, half], [shaft_end, -half], [-2.0, -half]])
+    if 0 in directions:
+        yield head + [1.0, 0.0]
+    for side in sorted(directions - {0}):
+        arm = np.array([[0.55, -half], [0.55, 0.75], [0.33, 0.75], [0.33, -half]])
+        yield arm * [1.0, side]
+        tip = np.array([[0.44, 1.35], [0.9, 0.7], [-0.02, 0.7]])
+        yield tip * [1.0, side]

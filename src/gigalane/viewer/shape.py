@@ -1,0 +1,103 @@
+"""One thing to draw on a map, and small helpers on the polylines it is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Points = NDArray[np.float64]
+"""(N, 2) or (N, 3) [m], map frame."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MapShape:
+    """One filled area or stroked line in plan view.
+
+    Attributes:
+        role: what it is; a key of `Palette.map_colors`.
+        rings: polylines (N, 2) [m], map frame; of an area the outline first and then its holes,
+            the first point not repeated at the end.
+        is_area: filled or stroked.
+        width: stroke width [m]; 0 for areas.
+        dash: lengths of paint and gap [m], or empty for a continuous line.
+        level: 0 on the ground, 1 where the road passes over another one.
+        index: of the stop line in `RoadMap.stop_lines`; -1 for every other shape.
+    """
+
+    role: str
+    rings: tuple[Points, ...]
+    is_area: bool
+    width: float = 0.0
+    dash: tuple[float, ...] = ()
+    level: int = 0
+    index: int = -1
+
+
+def arc_lengths(points: Points) -> NDArray[np.float64]:
+    """Distance along a polyline in the ground plane at each of its points, (N,) [m]."""
+    steps = np.linalg.norm(np.diff(points[:, :2], axis=0), axis=1)
+    return np.concatenate([[0.0], np.cumsum(steps)])
+
+
+def section(points: Points, start: float, end: float) -> Points:
+    """The part of a polyline between two arc lengths.
+
+    Args:
+        points: (N, D) [m].
+        start: arc length where it begins [m]; clamped to the line.
+        end: arc length where it ends [m]; clamped to the line.
+
+    Returns:
+        (M, D) [m]; empty where nothing is left.
+    """
+    along = arc_lengths(points)
+    start, end = max(start, 0.0), min(end, along[-1])
+    if not end - start > 1e-6:
+        return points[:0]
+    inside = points[(along > start) & (along < end)]
+    ends = np.stack([np.interp([start, end], along, axis) for axis in points.T], axis=1)
+    return np.concatenate([ends[:1], inside, ends[1:]])
+
+
+def offset(points: Points, distance: float) -> Points:
+    """A polyline moved to its left.
+
+    Args:
+        points: (N, D) [m].
+        distance: how far to the left [m]; negative to the right.
+
+    Returns:
+        (N, D) [m].
+    """
+    tangent = np.gradient(points[:, :2], axis=0)
+    tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-9)
+    moved = points.copy()
+    moved[:, 0] -= distance * tangent[:, 1]
+    moved[:, 1] += distance * tangent[:, 0]
+    return moved
+
+
+def pose_at(points: Points, distance: float) -> tuple[NDArray[np.float64], float]:
+    """Where a polyline is after some distance, and where it heads.
+
+    Args:
+        points: (N, D) [m].
+        distance: arc length [m]; clamped to the line.
+
+    Returns:
+        position: (D,) [m].
+        heading: counter-clockwise from +x [rad].
+    """
+    along = arc_lengths(points)
+    position = np.array([np.interp(distance, along, axis) for axis in points.T])
+    row = int(np.clip(np.searchsorted(along, distance), 1, len(points) - 1))
+    direction = points[row, :2] - points[row - 1, :2]
+    return position, float(np.arctan2(direction[1], direction[0]))
+
+
+def placed(points: Points, position: NDArray[np.float64], heading: float) -> Points:
+    """Points of a figure around the origin that faces +x, put somewhere on the map, (N, 2) [m]."""
+    cosine, sine = np.cos(heading), np.sin(heading)
+    return points @ np.array([[cosine, sine], [-sine, cosine]]) + position[:2]
