@@ -9,13 +9,20 @@ import warp as wp
 from numpy.typing import NDArray
 
 
+_GOLDEN = wp.constant(wp.uint32(0x9E3779B9))
+_STEP = wp.constant(wp.uint32(0x85EBCA6B))
+_AGENT = wp.constant(wp.uint32(0xC2B2AE35))
+_FIRST = wp.constant(wp.uint32(0x7FEB352D))
+_SECOND = wp.constant(wp.uint32(0x846CA68B))
+
+
 @wp.func
 def mix(value: wp.uint32) -> wp.uint32:
     """Scrambles 32 bits; finaliser "lowbias32" (C. Wellons, hash prospector, 2018)."""
     value = value ^ (value >> wp.uint32(16))
-    value = value * wp.uint32(0x7FEB352D)
+    value = value * _FIRST
     value = value ^ (value >> wp.uint32(15))
-    value = value * wp.uint32(0x846CA68B)
+    value = value * _SECOND
     return value ^ (value >> wp.uint32(16))
 
 
@@ -32,15 +39,15 @@ def stream(seed: wp.uint32, agent: int, step: int, purpose: int) -> wp.uint32:
     Returns:
         A state for `uniform`.
     """
-    state = mix(seed + wp.uint32(0x9E3779B9) * wp.uint32(purpose + 1))
-    state = mix(state ^ (wp.uint32(step) * wp.uint32(0x85EBCA6B)))
-    return mix(state ^ (wp.uint32(agent) * wp.uint32(0xC2B2AE35) + wp.uint32(1)))
+    state = mix(seed + _GOLDEN * wp.uint32(purpose + 1))
+    state = mix(state ^ (wp.uint32(step) * _STEP))
+    return mix(state ^ (wp.uint32(agent) * _AGENT + wp.uint32(1)))
 
 
 @wp.func
 def unit(state: wp.uint32, index: int) -> float:
     """The index-th number of a stream, uniform in [0, 1)."""
-    bits = mix(state + wp.uint32(index) * wp.uint32(0x9E3779B9))
+    bits = mix(state + wp.uint32(index) * _GOLDEN)
     return float(bits >> wp.uint32(8)) * (1.0 / 16777216.0)
 
 

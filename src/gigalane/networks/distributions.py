@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Self
 
 import torch
 from torch import Tensor
@@ -37,8 +36,11 @@ class Distribution(ABC):
         """Entropy [nat], (rows,)."""
 
     @abstractmethod
-    def kl(self, other: Self) -> Tensor:
-        """Kullback-Leibler divergence from this distribution to `other` [nat], (rows,)."""
+    def kl(self, other: Distribution) -> Tensor:
+        """Kullback-Leibler divergence from this distribution to `other` [nat], (rows,).
+
+        Both must be of one family.
+        """
 
 
 class Categorical(Distribution):
@@ -74,8 +76,9 @@ class Categorical(Distribution):
         """-Σ p log p."""
         return -(self.log_probabilities.exp() * self.log_probabilities).sum(-1)
 
-    def kl(self, other: Categorical) -> Tensor:
+    def kl(self, other: Distribution) -> Tensor:
         """Σ p (log p - log q)."""
+        assert isinstance(other, Categorical)
         difference = self.log_probabilities - other.log_probabilities
         return (self.log_probabilities.exp() * difference).sum(-1)
 
@@ -113,8 +116,9 @@ class Gaussian(Distribution):
         """Σ (log σ + ½ log 2πe)."""
         return (self.log_std + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)
 
-    def kl(self, other: Gaussian) -> Tensor:
+    def kl(self, other: Distribution) -> Tensor:
         """Σ (log σ₂/σ₁ + (σ₁² + (μ₁ - μ₂)²) / 2σ₂² - ½)."""
+        assert isinstance(other, Gaussian)
         variance = torch.exp(2 * (self.log_std - other.log_std))
         shift = ((self.mean - other.mean) * torch.exp(-other.log_std)).square()
         return (other.log_std - self.log_std + 0.5 * (variance + shift - 1)).sum(-1)

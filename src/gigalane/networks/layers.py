@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -51,7 +52,7 @@ class Trunk(nn.Module):
         """
         super().__init__()
         sizes = [inputs, *widths]
-        self.layers = nn.ModuleList(linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.layers = nn.ModuleList(linear(a, b) for a, b in pairwise(sizes))
         self.precision: Precision = "fp32"
 
     def forward(self, features: Tensor) -> Tensor:

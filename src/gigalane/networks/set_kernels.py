@@ -203,7 +203,7 @@ def _encode_rows(
     b2_in: wp.uint64,
     pooled_out: wp.uint64,
     winner_out: wp.uint64,
-): ...
+) -> None: ...
 
 
 @wp.func_native(_TYPES + _BACKWARD)
@@ -221,7 +221,7 @@ def _gradient_rows(
     b1_grad_out: wp.uint64,
     w2_transposed_grad_out: wp.uint64,
     b2_grad_out: wp.uint64,
-): ...
+) -> None: ...
 
 
 @wp.kernel
@@ -237,7 +237,7 @@ def encode_set(
     b2_in: wp.uint64,
     pooled_out: wp.uint64,
     winner_out: wp.uint64,
-):
+) -> None:
     """Encodes and pools `rows` rows; arguments are addresses of contiguous memory.
 
     Args:
@@ -283,7 +283,7 @@ def accumulate_gradient(
     b1_grad_out: wp.uint64,
     w2_transposed_grad_out: wp.uint64,
     b2_grad_out: wp.uint64,
-):
+) -> None:
     """Adds the gradients of the weights over `rows` rows; see `encode_set`.
 
     Args:

@@ -10,12 +10,13 @@ backward, more where tokens are empty.
 from __future__ import annotations
 
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import cast
 
 import torch
 import warp as wp
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import BackwardCFunction, FunctionCtx, once_differentiable
 
 from gigalane.networks import set_kernels
 from gigalane.networks.layers import RELU_GAIN
@@ -85,7 +86,7 @@ class _FusedEncoder(torch.autograd.Function):
     """The kernels as one differentiable operation; tokens get no gradient."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, *inputs: Any) -> Tensor:
+    def forward(ctx: FunctionCtx, *inputs: Tensor) -> Tensor:
         tokens, w1, b1, w2, b2 = (tensor.detach() for tensor in inputs)
         rows, token_count, features = tokens.shape
         pooled = torch.empty(rows, set_kernels.WIDTH)
@@ -98,8 +99,9 @@ class _FusedEncoder(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        tokens, w1, b1, w2, winner = ctx.saved_tensors
+    def backward(ctx: BackwardCFunction, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        saved: tuple[Tensor, ...] = ctx.saved_tensors
+        tokens, w1, b1, w2, winner = saved
         rows, _, features = tokens.shape
         sums = [torch.zeros_like(w1), torch.zeros_like(b1), torch.zeros_like(w2)]
         sums.append(torch.zeros_like(b1))
@@ -109,7 +111,7 @@ class _FusedEncoder(torch.autograd.Function):
         return None, sums[0], sums[1], sums[2].t(), sums[3]
 
 
-def _launch(kernel: wp.Kernel, *arguments: Tensor | int) -> None:
+def _launch(kernel: Callable[..., None], *arguments: Tensor | int) -> None:
     """Runs a kernel once in this thread, handing tensors over as addresses."""
     global _loaded
     if not _loaded:
@@ -117,4 +119,4 @@ def _launch(kernel: wp.Kernel, *arguments: Tensor | int) -> None:
             wp.load_module(set_kernels, device="cpu")
             _loaded = True
     inputs = [a.data_ptr() if isinstance(a, Tensor) else a for a in arguments]
-    wp.launch(kernel, dim=1, inputs=inputs, device="cpu")
+    wp.launch(cast(wp.Kernel, kernel), dim=1, inputs=inputs, device="cpu")

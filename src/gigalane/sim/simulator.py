@@ -79,7 +79,6 @@ class Simulator:
         self.maps = [m if isinstance(m, CompiledMap) else compile_map(m) for m in given]
         if not self.maps:
             raise SettingsError("maps: at least one map is needed")
-        wp.config.log_level = max(wp.config.log_level, 30)
         wp.init()
         self.device = device
         self.road_tokens = self.maps[0].road_tokens.shape[1]

@@ -63,8 +63,8 @@ class Rollout:
         )
         self.log_prob, self.value = room(steps), room(steps + 1)
         self.reward, self.dt = room(steps), room(steps)
-        self.terminated, self.truncated = room(steps, dtype=torch.bool), room(steps, dtype=torch.bool)
-        self.active, self.learn = room(steps, dtype=torch.bool), room(steps, dtype=torch.bool)
+        flags = [room(steps, dtype=torch.bool) for _ in range(4)]
+        self.terminated, self.truncated, self.active, self.learn = flags
 
     def before(self, step: int, world: World, actions: Tensor) -> None:
         """Keeps what the actor saw, chose and thought."""

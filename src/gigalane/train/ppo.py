@@ -150,7 +150,7 @@ class PPO:
         results = run_chunks(run, len(chunks), threads)
         total = results[0][0]
         for gradient, _ in results[1:]:  # in order: rounding must not depend on who was first
-            torch._foreach_add_(total, gradient)
+            torch._foreach_add_(total, gradient)  # pyright: ignore[reportPrivateImportUsage]
         return total, torch.stack([statistics for _, statistics in results]).sum(0)
 
     def _loss(

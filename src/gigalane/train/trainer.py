@@ -1,0 +1,392 @@
+"""The training loop: collect, estimate, select, improve, report, save, again.
+
+`train` is a table of contents; `Trainer` has one method a line of it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from gigalane.networks.layers import has_fast_bf16
+from gigalane.policies.checkpoint import (
+    load_training_state,
+    save_policy,
+    save_training_state,
+    training_states,
+)
+from gigalane.policies.entity import EntityPolicy, EntitySettings
+from gigalane.policies.policy import PolicyError
+from gigalane.rollout import roll_out
+from gigalane.train.advantage import (
+    AdvantageFilter,
+    FilterSettings,
+    generalized_advantages,
+    per_step,
+)
+from gigalane.train.buffer import Rollout, SelfPlayActor
+from gigalane.train.ppo import PPO, Batch, PPOSettings, explained_variance
+from gigalane.train.progress import Progress
+from gigalane.train.tally import EpisodeTally
+from gigalane.worlds.world import World
+
+POLICY_FILE = "policy.safetensors"
+SETTINGS_FILE = "settings.json"
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Everything about self-play that is not the world's.
+
+    Attributes:
+        samples: transitions to learn from in all; a sample is an active agent-step that was
+            simulated, acted on and offered to PPO.
+        seed: of the first weights, the world, the actions and the shuffling.
+        rollout_steps: steps between two updates. The source has 128 (papers.md 1.11); with the
+            1,024 to 2,048 rows that suit two cores, 32 updates the policy every second or two.
+        discount: γ of a 0.3 s step (papers.md 1.11).
+        trace: λ of a 0.3 s step (papers.md 1.11).
+        precision: of the trunk's products; "auto" is bf16 where the device is fast at it.
+        threads: threads of the network on a CPU; 0 is one a core.
+        checkpoint_every_s: longest time between two saved states [s]: what a kill can cost.
+        policy: sizes of the network.
+        ppo: how the policy learns.
+        filter: which transitions it learns from.
+    """
+
+    samples: int = 30_000_000
+    seed: int = 0
+    rollout_steps: int = 32
+    discount: float = 0.999
+    trace: float = 0.95
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    threads: int = 0
+    checkpoint_every_s: float = 60.0
+    policy: EntitySettings = field(default_factory=EntitySettings)
+    ppo: PPOSettings = field(default_factory=PPOSettings)
+    filter: FilterSettings = field(default_factory=FilterSettings)
+
+    def __post_init__(self) -> None:
+        """Refuses numbers that cannot train."""
+        if self.samples < 1 or self.rollout_steps < 1:
+            raise ValueError("train: samples and rollout_steps must be at least 1")
+        if not (0 < self.discount <= 1 and 0 < self.trace <= 1):
+            raise ValueError("train: discount and trace must lie above 0 and up to 1")
+        if self.threads < 0:
+            raise ValueError("train: threads must be 0 (one a core) or more")
+
+
+CHANGEABLE = frozenset({"samples", "threads", "checkpoint_every_s"})
+"""Settings that may differ when a run goes on."""
+
+
+@runtime_checkable
+class ResumableWorld(Protocol):
+    """A world that can be saved with its random position and go on exactly there."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Everything that changes from step to step, by name."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Goes back to where `state_dict` was taken, observations included."""
+        ...
+
+
+def train(
+    world: World,
+    settings: TrainSettings,
+    run_directory: str | os.PathLike[str],
+    resume: bool = False,
+    on_iteration: Callable[[dict[str, float]], bool | None] | None = None,
+) -> EntityPolicy:
+    """Trains a policy by self-play.
+
+    Ctrl-C (or SIGTERM) finishes the iteration, saves and returns; a second Ctrl-C stops at
+    once. The directory holds `settings.json`, `metrics.jsonl`, TensorBoard's file, the last two
+    training states and, from the first save on, `policy.safetensors`.
+
+    Args:
+        world: where to learn.
+        settings: how.
+        run_directory: where the run is kept.
+        resume: go on from the newest whole state in `run_directory`.
+        on_iteration: called with the figures of each iteration; returning True ends training.
+
+    Returns:
+        The trained policy.
+
+    Raises:
+        PolicyError: there is nothing to go on from, it does not fit, or the directory already
+            holds a run and `resume` is not set.
+        FloatingPointError: a loss is not a number any more; the last saved state is whole.
+    """
+    trainer = Trainer(world, settings, Path(run_directory))
+    trainer.resume() if resume else trainer.begin()
+    progress = Progress(trainer.run_directory, settings.samples, trainer.iteration)
+    with _one_torch_thread(), _stop_signals() as stop, progress:
+        while trainer.samples < settings.samples and not stop.is_set():
+            trainer.collect()
+            trainer.estimate()
+            trainer.select()
+            trainer.improve()
+            figures = trainer.figures()
+            progress.report(figures)
+            trainer.save_if_due()
+            if on_iteration and on_iteration(figures):
+                break
+        trainer.save()
+    return trainer.policy
+
+
+class Trainer:
+    """The parts of an iteration and what lives from one to the next.
+
+    Attributes:
+        policy: what learns.
+        samples: transitions offered to PPO so far.
+        iteration: iterations done.
+        elapsed_s: time spent in them [s].
+        world_was_kept: whether a resumed run found its world in the saved state.
+    """
+
+    def __init__(self, world: World, settings: TrainSettings, run_directory: Path) -> None:
+        """Makes a policy with weights from `settings.seed`; touches no file."""
+        self.world, self.settings, self.run_directory = world, settings, run_directory
+        device = world.observation.device
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            self.policy = EntityPolicy(world.layout, world.action_space, settings.policy)
+        self.policy.to(device)
+        self.policy.threads = settings.threads or len(os.sched_getaffinity(0))
+        fast = "bf16" if has_fast_bf16(device) else "fp32"
+        self.policy.set_precision(fast if settings.precision == "auto" else settings.precision)
+        self.ppo = PPO(self.policy, settings.ppo)
+        self.filter = AdvantageFilter(settings.filter)
+        self.actor = SelfPlayActor(self.policy, torch.Generator(device).manual_seed(settings.seed))
+        self.shuffler = torch.Generator().manual_seed(settings.seed)
+        self.rollout = Rollout(world, self.actor, settings.rollout_steps)
+        self.tally = EpisodeTally(world)
+        self.samples = self.iteration = 0
+        self.elapsed_s = 0.0
+        self.world_was_kept = True
+        self._saved_at = time.monotonic()
+        self._learned: dict[str, Tensor] = {}
+
+    # The parts of an iteration, in order.
+
+    def collect(self) -> None:
+        """Lets the policy drive for `rollout_steps` steps."""
+        self._started = time.perf_counter()
+        roll_out(self.world, self.actor, self.settings.rollout_steps, self.rollout, self.tally)
+        self.rollout.bootstrap(self.world)
+        self._collected = time.perf_counter()
+
+    def estimate(self) -> None:
+        """Works out how much better each action was than expected."""
+        rollout = self.rollout
+        advantage = generalized_advantages(
+            rollout.reward,
+            rollout.value,
+            rollout.terminated,
+            rollout.truncated,
+            rollout.active,
+            per_step(self.settings.discount, rollout.dt),
+            per_step(self.settings.trace, rollout.dt),
+        )
+        returns = advantage + rollout.value[:-1]
+        self.batch = Batch(
+            rollout.observation.flatten(0, 1),
+            rollout.action.flatten(0, 1),
+            rollout.log_prob.flatten(),
+            advantage.flatten(),
+            returns.flatten(),
+        )
+
+    def select(self) -> None:
+        """Chooses the transitions that are worth learning from."""
+        self.kept = self.filter.select(self.batch.advantage, self.rollout.learn.flatten())
+
+    def improve(self) -> None:
+        """Lets PPO learn from them; the learning rate falls to 0 along half a cosine."""
+        done = min(1.0, self.samples / self.settings.samples)
+        self.learning_rate = self.settings.ppo.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+        if len(self.kept):
+            self._learned = self.ppo.update(
+                self.batch, self.kept, self.learning_rate, self.shuffler
+            )
+
+    def figures(self) -> dict[str, float]:
+        """Closes the iteration: counts it and reads its figures, all at once."""
+        learn = self.rollout.learn.flatten()
+        value = self.rollout.value[:-1].flatten()[learn]
+        learned = {
+            **self._learned,
+            "explained_variance": explained_variance(value, self.batch.returns[learn]),
+        }
+        counted = self.tally.read()
+        read = {name: float(tensor) for name, tensor in learned.items()}
+        samples = int(counted.pop("samples"))
+        duration = time.perf_counter() - self._started
+        self.iteration += 1
+        self.samples += samples
+        self.elapsed_s += duration
+        for name, number in read.items():
+            if name.endswith("_loss") and not math.isfinite(number):
+                raise FloatingPointError(
+                    f"{self.run_directory}: iteration {self.iteration}: {name} is {number}; the "
+                    "last saved state is whole: train anew with a lower ppo.learning_rate"
+                )
+        return {
+            "iteration": self.iteration,
+            "samples": self.samples,
+            "samples_per_s": samples / duration,
+            "elapsed_s": self.elapsed_s,
+            "seconds/collect": self._collected - self._started,
+            "seconds/learn": duration - (self._collected - self._started),
+            "learning_rate": self.learning_rate,
+            "kept_fraction": len(self.kept) / samples if samples else math.nan,
+            **read,
+            **counted,
+        }
+
+    # Beginning, saving and going on.
+
+    def begin(self) -> None:
+        """Starts a run in an empty directory."""
+        if training_states(self.run_directory):
+            reason = "already holds a run; resume it, or name another directory"
+            raise PolicyError(str(self.run_directory), "", reason)
+        self.run_directory.mkdir(parents=True, exist_ok=True)
+        self._write_settings()
+        self.world.reset(self.settings.seed)
+
+    def resume(self) -> None:
+        """Goes on from the newest whole state, exactly where it was saved."""
+        tensors, facts, refused = load_training_state(self.run_directory)
+        for sentence in refused:
+            print(f"skipped a damaged training state: {sentence}")
+        saved, now = facts["settings"], _plain(self.settings)
+        changed = sorted(n for n in now if n not in CHANGEABLE and saved.get(n) != now[n])
+        if changed:
+            reason = f"was made with another {', '.join(changed)}; use those of {SETTINGS_FILE}"
+            raise PolicyError(str(self.run_directory), "settings", reason)
+        try:
+            self._restore(tensors, facts)
+        except (KeyError, RuntimeError, ValueError) as error:
+            reason = f"does not fit this world ({str(error).splitlines()[0]}); use the same world"
+            raise PolicyError(str(self.run_directory), "state", reason) from error
+        self._write_settings()
+
+    def save_if_due(self) -> None:
+        """Saves if the last time is `checkpoint_every_s` ago."""
+        if time.monotonic() - self._saved_at >= self.settings.checkpoint_every_s:
+            self.save()
+
+    def save(self) -> None:
+        """Writes the training state, and the policy as it is now."""
+        tensors = {f"policy/{name}": t for name, t in self.policy.state_dict().items()}
+        for index, moments in self.ppo.optimizer.state_dict()["state"].items():
+            tensors |= {f"adam/{index}/{name}": tensor for name, tensor in moments.items()}
+        tensors["generator/actor"] = self.actor.generator.get_state()
+        tensors["generator/shuffler"] = self.shuffler.get_state()
+        tensors["tally/seen"] = self.tally.seen
+        if isinstance(self.world, ResumableWorld):
+            tensors |= {f"world/{name}": t for name, t in self.world.state_dict().items()}
+        facts = {
+            "samples": self.samples,
+            "elapsed_s": self.elapsed_s,
+            "filter_running_max": self.filter.running_max,
+            "settings": _plain(self.settings),
+        }
+        save_training_state(self.run_directory, self.iteration, tensors, facts)
+        metadata = {"samples": self.samples, "seed": self.settings.seed, "train": facts["settings"]}
+        save_policy(self.policy, self.run_directory / POLICY_FILE, metadata=metadata)
+        self._saved_at = time.monotonic()
+
+    def _restore(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        groups: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            group, rest = name.split("/", 1)
+            groups.setdefault(group, {})[rest] = tensor
+        self.policy.load_state_dict(groups["policy"])
+        optimizer = self.ppo.optimizer.state_dict()
+        for name, tensor in groups.get("adam", {}).items():
+            index, moment = name.split("/")
+            optimizer["state"].setdefault(int(index), {})[moment] = tensor
+        self.ppo.optimizer.load_state_dict(optimizer)
+        self.actor.generator.set_state(groups["generator"]["actor"])
+        self.shuffler.set_state(groups["generator"]["shuffler"])
+        self.iteration, self.samples = facts["iteration"], facts["samples"]
+        self.elapsed_s, self.filter.running_max = facts["elapsed_s"], facts["filter_running_max"]
+        self.world_was_kept = "world" in groups and isinstance(self.world, ResumableWorld)
+        if self.world_was_kept and isinstance(self.world, ResumableWorld):
+            self.world.load_state_dict(groups["world"])
+            self.tally.seen.copy_(groups["tally"]["seen"])
+        else:  # a seed not used before: repeating the first episodes would teach nothing new
+            self.world.reset(self.settings.seed + self.iteration)
+
+    def _write_settings(self) -> None:
+        facts = {
+            "train": _plain(self.settings),
+            "rows": self.world.row_count,
+            "layout": asdict(self.world.layout),
+            "action_space": asdict(self.world.action_space),
+            "parameters": sum(p.numel() for p in self.policy.parameters()),
+            "device": str(self.policy.device),
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+        }
+        text = json.dumps(facts, indent=2) + "\n"
+        (self.run_directory / SETTINGS_FILE).write_text(text, encoding="utf-8")
+
+
+def _plain(settings: TrainSettings) -> dict[str, Any]:
+    """Settings as JSON would give them back (tuples are lists)."""
+    return json.loads(json.dumps(asdict(settings)))
+
+
+@contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    """Keeps torch's own threads from competing with those that share chunks."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """Gives an event that Ctrl-C or SIGTERM sets; the second signal acts as usual."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop  # only the main thread may listen to signals
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def request(number: int, frame: object) -> None:
+        stop.set()
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in before:
+        signal.signal(number, request)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
