@@ -100,8 +100,7 @@ class _FusedEncoder(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: BackwardCFunction, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        saved: tuple[Tensor, ...] = ctx.saved_tensors
-        tokens, w1, b1, w2, winner = saved
+        tokens, w1, b1, w2, winner = list(ctx.saved_tensors)
         rows, _, features = tokens.shape
         sums = [torch.zeros_like(w1), torch.zeros_like(b1), torch.zeros_like(w2)]
         sums.append(torch.zeros_like(b1))

@@ -63,8 +63,8 @@ def put(row: wp.array(dtype=wp.float16), index: int, value: float): ...
     const float* L = V + stride;
     const float* W = L + stride;
     const float* K = W + stride;
-    float key[256];
-    int near[256], rank[256], order[256];
+    float key[512];
+    int near[512], rank[512], order[512];
     int found = 0;
     const float far = range * range;
     for (int j = 0; j < agents; j++) {
@@ -80,7 +80,7 @@ def put(row: wp.array(dtype=wp.float16), index: int, value: float): ...
         rank[j] = 0;
         order[j] = 0;
     }
-    float packed[256];
+    float packed[512];
     for (int j = 0; j < found; j++) packed[j] = key[near[j]];
     for (int q = 0; q < found; q++) {
         const float mine = packed[q];

@@ -15,6 +15,8 @@ from gigalane.core.settings import SettingsError
 from gigalane.sim.layout import ObservationLayout
 
 Range = tuple[float, float]
+ScriptName = Literal["idm", "constant_velocity", "stationary"]
+SCRIPT_NAMES: tuple[ScriptName, ...] = ("idm", "constant_velocity", "stationary")
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,9 @@ class TrafficSettings:
     """Who drives: shares of road users that are not the plain policy.
 
     Attributes:
-        scripted: share of vehicles driven by script (IDM with pure pursuit).
+        scripted: share of vehicles driven by script.
+        script: what such a script does: "idm" (with pure pursuit along the route),
+            "constant_velocity" or "stationary".
         blind: share of policy drivers that see no partners (GIGAFLOW: 5 %).
         braking: share of policy drivers that brake hard at random (GIGAFLOW: 10 %).
         braking_rate: how often they begin to [1/s] (chosen).
@@ -85,6 +89,7 @@ class TrafficSettings:
     """
 
     scripted: float = 0.0
+    script: ScriptName = "idm"
     blind: float = 0.05
     braking: float = 0.05
     braking_rate: float = 0.1
@@ -268,7 +273,7 @@ class SimulatorSettings:
         )
 
 
-MAX_AGENTS = 256
+MAX_AGENTS = 512
 """Most road users in a world: the size of the neighbour search's scratch."""
 GIVEN_FEATURES = 52
 """Numbers in the `given` slot; `gigalane.sim.observe` lists them."""
@@ -302,6 +307,7 @@ class Rules:
     single_track: float
     delay: int
     scripted: float
+    script: int
     blind: float
     braking: float
     braking_rate: float
@@ -354,6 +360,7 @@ def rules_of(settings: SimulatorSettings, road_tokens: int) -> Any:  # noqa: ANN
         "missing_all": lights.missing_all,
         "always_green": lights.always_green,
         "action": ACTION_NAMES.index(settings.action),
+        "script": SCRIPT_NAMES.index(traffic.script),
         "road_tokens": road_tokens,
         "road_start": layout.road_start,
         "partners_start": layout.partners_start,

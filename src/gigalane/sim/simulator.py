@@ -45,6 +45,8 @@ class Simulator:
         maps: the compiled maps, in the order that `scene.map_index` counts.
         layout: the slots of an observation row.
         action_space: how actions are written.
+        rules: the settings as kernels read them.
+        road: the maps as kernels read them (`gigalane.maps.arrays.MapArrays`).
         scene: every changing array (`gigalane.sim.scene.SceneArrays`).
         reward_names: names of the reward terms.
         event_names: names of the event bits.
@@ -88,8 +90,8 @@ class Simulator:
         self._lane_tokens = int(
             (self.maps[0].road_points["kind"][self.maps[0].road_tokens[0].clip(0)] > 0).sum()
         )
-        self._rules = rules_of(self.settings, self.road_tokens)
-        self._road = stack_maps(self.maps, device)
+        self.rules = rules_of(self.settings, self.road_tokens)
+        self.road = stack_maps(self.maps, device)
         self.scene: Any = allocate_scene(self.settings, self.layout, device)
         worlds = self.settings.worlds
         if map_of_world is None:
@@ -205,7 +207,7 @@ class Simulator:
         return wp.launch(
             kernel,
             dim=count,
-            inputs=[self._rules, self._lane_tokens, first, self._road, self.scene],
+            inputs=[self.rules, self._lane_tokens, first, self.road, self.scene],
             device=self.device,
             record_cmd=True,
         )

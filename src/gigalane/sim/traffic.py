@@ -16,6 +16,10 @@ from gigalane.sim.lights import RED, YELLOW, light_state
 from gigalane.sim.scene import Body, Place, Route, SceneArrays, Traits
 from gigalane.sim.settings import Rules
 
+IDM = wp.constant(0)
+CONSTANT_VELOCITY = wp.constant(1)
+STATIONARY = wp.constant(2)
+
 LOOK_AHEAD = wp.constant(12)
 """Points of the route that are searched for leaders."""
 LOOK_STEP = wp.constant(4.0)
@@ -192,6 +196,10 @@ def drive_by_script(
 ) -> wp.vec2:
     """Acceleration [m/s²] and wheel angle [rad] of a scripted vehicle."""
     body = scene.body[world, agent]
+    if rules.script == STATIONARY:
+        return wp.vec2(wp.clamp(-body.speed / scene.dt[world], BRAKING_LIMIT, 0.0), 0.0)
+    if rules.script == CONSTANT_VELOCITY:
+        return wp.vec2(0.0, 0.0)
     traits = scene.traits[world, agent]
     route = scene.route[world, agent]
     place = scene.place[world, agent]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import shapely
@@ -42,14 +43,11 @@ class Decks:
         above = height[upper] - height[lower] > DECK_CLEARANCE
         upper, lower = upper[above], lower[above]
         upper = np.unique(upper[shapely.area(shapely.intersection(quads[upper], quads[lower])) > 0])
-        for quad in upper:
-            lane = lanes[lane_of[quad]]
-            along = arc_lengths(lane.centerline)
-            row = row_of[quad]
-            near = (along[1:] > along[row] - DECK_REACH) & (
-                along[:-1] < along[row + 1] + DECK_REACH
-            )
-            self.rows[lane_of[quad]] |= near
+        for lane, row in zip(lane_of[upper].tolist(), row_of[upper].tolist(), strict=True):
+            along = arc_lengths(lanes[lane].centerline)
+            after = along[1:] > along[row] - DECK_REACH
+            before = along[:-1] < along[row + 1] + DECK_REACH
+            self.rows[lane] |= after & before
         chosen = np.concatenate(self.rows)
         self._tree = shapely.STRtree(quads[chosen])
         self._height = height[chosen]
@@ -90,7 +88,7 @@ class Decks:
         """
         levels = self.levels(points)
         cuts = [0, *np.flatnonzero(np.diff(levels)) + 1, len(points)]
-        for start, end in zip(cuts[:-1], cuts[1:], strict=True):
+        for start, end in pairwise(cuts):
             piece = points[start : end + 1]  # one point more: the next piece begins there
             if len(piece) > 1:
                 yield piece, int(levels[start])
@@ -108,5 +106,5 @@ def _quadrilaterals(
     height = np.concatenate([c[..., 2].mean(axis=1) for c in corners])
     lane_of = np.repeat(np.arange(len(lanes)), [len(c) for c in corners])
     row_of = np.concatenate([np.arange(len(c)) for c in corners])
-    quads = shapely.convex_hull(shapely.multipoints(np.concatenate(corners)[..., :2]))
-    return quads, height, lane_of, row_of
+    hulls = shapely.convex_hull(shapely.multipoints(np.concatenate(corners)[..., :2]))
+    return np.asarray(hulls), height, lane_of, row_of

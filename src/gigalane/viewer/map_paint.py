@@ -141,11 +141,13 @@ def sign_shapes(road_map: RoadMap, decks: Decks) -> Iterator[MapShape]:
         SignalType.STOP: ("sign_stop", _regular(8, 0.8, np.pi / 8)),
         SignalType.YIELD: ("sign_yield", _regular(3, 0.9, -np.pi / 2)),
     }
+    line_of = {s: index for index, line in enumerate(road_map.stop_lines) for s in line.signals}
     for signal in road_map.signals:
         if signal.type in figures:
             role, figure = figures[signal.type]
             level = int(decks.levels(signal.position[None])[0])
-            yield MapShape(role, (figure + signal.position[:2],), True, level=level)
+            yield MapShape(role, (figure + signal.position[:2],), True, level=level,
+                           index=line_of.get(signal.id, -1))  # fmt: skip
 
 
 def _regular(corners: int, radius: float, first: float) -> Points:
@@ -156,14 +158,18 @@ def _regular(corners: int, radius: float, first: float) -> Points:
 
 def direction_arrows(road_map: RoadMap, decks: Decks) -> Iterator[MapShape]:
     """Arrows along lanes: which way traffic runs and, before a junction, where it may turn."""
+    stops = {name: line.polyline for line in road_map.stop_lines for name in line.lanes}
     for lane in road_map.routable_lanes:
-        length = lane.length
-        if lane.is_junction or length < 14.0:
+        if lane.is_junction or lane.length < 14.0:
             continue
-        turns = _turns(road_map, lane)
-        places = [(length - 9.0, turns or {0})]
+        end = lane.length
+        if lane.id in stops:  # an arrow stands before the line, not on it
+            away = np.linalg.norm(lane.centerline[-1] - stops[lane.id].mean(axis=0))
+            end -= min(float(away), 20.0)
         # Long roads repeat a straight arrow; those near the junction's arrow would crowd it.
-        places += [(s, {0}) for s in np.arange(9.0, length - 40.0, 60.0)]
+        places = [(s, {0}) for s in np.arange(9.0, end - 40.0, 60.0)]
+        if end > 12.0:
+            places.append((end - 6.0, _turns(road_map, lane) or {0}))
         for distance, directions in places:
             position, heading = pose_at(lane.centerline, distance)
             left, _ = pose_at(lane.left_boundary, distance)
@@ -195,7 +201,7 @@ def _arrow(directions: set[int]) -> Iterator[Points]:
     shaft_end = 1.0 if 0 in directions else 0.55
     yield np.array([[-2.0, half], [shaft_end, half], [shaft_end, -half], [-2.0, -half]])
     if 0 in directions:
-        yield head + [1.0, 0.0]
+        yield head + np.array([1.0, 0.0])
     for side in sorted(directions - {0}):
         arm = np.array([[0.55, -half], [0.55, 0.75], [0.33, 0.75], [0.33, -half]])
         yield arm * [1.0, side]

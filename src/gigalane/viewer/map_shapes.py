@@ -14,8 +14,9 @@ from itertools import chain
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
-from gigalane.maps.road import DRIVABLE_LANE_TYPES, LaneType, RoadMap
+from gigalane.maps.road import DRIVABLE_LANE_TYPES, ROUTABLE_LANE_TYPES, LaneType, RoadMap
 from gigalane.viewer.map_levels import Decks
 from gigalane.viewer.map_paint import (
     boundary_lines,
@@ -31,14 +32,14 @@ SURFACES: tuple[tuple[str, frozenset[LaneType]], ...] = (
     ("median", frozenset({LaneType.MEDIAN, LaneType.BORDER, LaneType.RESTRICTED})),
     ("sidewalk", frozenset({LaneType.SIDEWALK, LaneType.CURB})),
     ("rail", frozenset({LaneType.RAIL})),
-    ("road", DRIVABLE_LANE_TYPES),
+    ("road", DRIVABLE_LANE_TYPES),  # underlies all of the following, so that no gap shows
     ("shoulder", frozenset({LaneType.SHOULDER, LaneType.STOP})),
     ("parking", frozenset({LaneType.PARKING})),
     ("bicycle", frozenset({LaneType.BICYCLE})),
     ("bus", frozenset({LaneType.BUS})),
+    ("road", ROUTABLE_LANE_TYPES),  # in junctions over shoulders that reach across them
 )
-"""Roles of surfaces and the lane types of each, in drawing order. "road" underlies the special
-lanes too, so that their common edges show no gap."""
+"""Roles of surfaces and the lane types of each, in drawing order."""
 
 SEAM = 0.04
 """Gaps up to twice this between lanes are closed [m]; sources round to about 1 cm."""
@@ -74,7 +75,7 @@ def map_shapes(road_map: RoadMap, decks: Decks | None = None) -> tuple[MapShape,
 
 def _surfaces(road_map: RoadMap, decks: Decks, level: int) -> Iterator[MapShape]:
     for role, types in SURFACES:
-        rings = []
+        rings: list[np.ndarray] = []
         for lane, rows in zip(road_map.lanes, decks.rows, strict=True):
             if lane.type in types:
                 edges = lane.left_boundary[:, :2], lane.right_boundary[:, :2]
@@ -99,7 +100,7 @@ def _strips(deck_rows: np.ndarray, level: int) -> Iterator[tuple[int, int]]:
         return
     padded = np.concatenate([[False], deck_rows, [False]]).astype(np.int8)
     starts, ends = np.flatnonzero(np.diff(padded) == 1), np.flatnonzero(np.diff(padded) == -1)
-    yield from zip(starts, ends + 1, strict=True)
+    yield from zip(starts.tolist(), (ends + 1).tolist(), strict=True)
 
 
 def _merged(rings: list[np.ndarray]) -> Iterator[shapely.Polygon]:
@@ -109,7 +110,7 @@ def _merged(rings: list[np.ndarray]) -> Iterator[shapely.Polygon]:
         return
     index = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
     lines = shapely.linearrings(np.concatenate(rings), indices=index)
-    polygons = shapely.polygons(lines)
+    polygons: NDArray[np.object_] = np.asarray(shapely.polygons(lines))
     invalid = ~shapely.is_valid(polygons)
     polygons[invalid] = shapely.make_valid(polygons[invalid], method="structure")
     grown = shapely.buffer(polygons, SEAM, join_style="mitre", mitre_limit=2.0)

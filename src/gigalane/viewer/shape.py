@@ -23,7 +23,7 @@ class MapShape:
         width: stroke width [m]; 0 for areas.
         dash: lengths of paint and gap [m], or empty for a continuous line.
         level: 0 on the ground, 1 where the road passes over another one.
-        index: of the stop line in `RoadMap.stop_lines`; -1 for every other shape.
+        index: the stop line in `RoadMap.stop_lines` that this is, or whose light it is, or -1.
     """
 
     role: str

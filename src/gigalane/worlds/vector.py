@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
 import torch
 import warp as wp
 from torch import Tensor
 
-from gigalane.sim.simulator import Simulator
+from gigalane.sim.simulator import Simulator, Snapshot
 
 
 class VectorWorld:
@@ -44,6 +47,26 @@ class VectorWorld:
         else:
             self._action[:, : self.action_space.size].copy_(actions)
         self.simulator.step()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Everything that changes from step to step, as bytes by name."""
+        arrays = self.simulator.snapshot().arrays
+        return {name: torch.from_numpy(np.frombuffer(values.tobytes(), np.uint8).copy())
+                for name, values in arrays.items()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Goes back to where `state_dict` was taken.
+
+        Raises:
+            ValueError: if the state is of a simulator of another shape.
+        """
+        arrays = {}
+        for name, like in self.simulator.snapshot().arrays.items():
+            values = state[name].numpy().tobytes()
+            if len(values) != like.nbytes:
+                raise ValueError(f"world/{name}: {len(values)} bytes saved, {like.nbytes} needed")
+            arrays[name] = np.frombuffer(values, like.dtype).reshape(like.shape)
+        self.simulator.restore(Snapshot(arrays))
 
     def _rows(self, array: wp.array) -> Tensor:
         """A view with one row a slot."""

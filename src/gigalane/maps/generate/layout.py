@@ -28,6 +28,10 @@ CROSSING_DEPTH = 5.0
 """Straight length an arm gets for its crossing [m]."""
 SHORTEST_STREET = 12.0
 """Least length of a street between the junctions at its ends [m]."""
+TAPER_LENGTH = 28.0
+"""Length over which one lane is added or dropped [m]."""
+TAPER_MARGIN = 12.0
+"""Least length of a street before and after a taper [m]."""
 RAMP_LENGTH = 24.0
 """Distance from a ramp's node to the ends of the main road's arms [m]."""
 RAMP_ANGLE = np.deg2rad(9.0)
@@ -110,6 +114,8 @@ def _place_arms(layout: Layout, node: Node) -> None:
         headings = _spread(headings, snap)
     order = np.argsort(headings % (2 * np.pi))
     ends, headings = [ends[k] for k in order], headings[order]
+    if node.kind is NodeKind.RAMP and not _has_straight_road(node, ends, headings):
+        node.kind, node.control, node.ramp = NodeKind.JUNCTION, Control.MINOR_YIELD, None
     if node.kind is NodeKind.RAMP:
         _place_ramp(layout, node, ends, headings)
         return
@@ -253,6 +259,14 @@ def turnaround_cut(street: Street) -> float:
     return float(np.sqrt(4 * TURNAROUND_RADIUS**2 - side**2)) + 0.5
 
 
+def _has_straight_road(
+    node: Node, ends: list[tuple[Street, int]], headings: NDArray[np.float64]
+) -> bool:
+    """Whether the two arms beside a ramp continue each other exactly."""
+    main = [heading for (s, _), heading in zip(ends, headings, strict=True) if s.index != node.ramp]
+    return len(main) == 2 and abs(wrap(main[0] - main[1] - np.pi)) < 1e-4
+
+
 def _place_ramp(
     layout: Layout,
     node: Node,
@@ -303,6 +317,9 @@ def _draw_curves(layout: Layout, wiggle: NDArray[np.float64]) -> list[Street]:
                 break
         if best is None or best.tightest_radius < needed or best.length < SHORTEST_STREET:
             return _around(layout, street)
+        changed = max(abs(a - b) for a, b in zip(*street.lanes, strict=True))
+        if changed and best.length < 2 * TAPER_MARGIN + TAPER_LENGTH * changed:
+            return [street]
         layout.curves[street.index] = best
     return []
 

@@ -171,9 +171,7 @@ def number(
     return value
 
 
-def _cubics(
-    elements: list[Element], start: str, document: Document, place: str
-) -> Cubics | None:
+def _cubics(elements: list[Element], start: str, document: Document, place: str) -> Cubics | None:
     """A piecewise cubic from its elements, sorted by where they begin; None if there are none."""
     if not elements:
         return None
@@ -215,9 +213,7 @@ def _read_road(element: Element, document: Document) -> RoadRecord | None:
     for kind in element.findall("type"):
         s = number(kind, "s", document, place, 0.0)
         speed = kind.find("speed")
-        speeds.append(
-            SpeedRecord(s, None) if speed is None else _speed(speed, s, document, place)
-        )
+        speeds.append(SpeedRecord(s, None) if speed is None else _speed(speed, s, document, place))
     return RoadRecord(
         id=identity,
         length=number(element, "length", document, place, math.fsum(g.length for g in geometries)),
@@ -265,7 +261,9 @@ def _read_geometries(road: Element, document: Document, place: str) -> Iterator[
     """Pieces of the reference line in order; those without length carry no road."""
     records = []
     for element in road.findall("planView/geometry"):
-        values = [number(element, name, document, place) for name in ("s", "x", "y", "hdg", "length")]
+        values = [
+            number(element, name, document, place) for name in ("s", "x", "y", "hdg", "length")
+        ]
         if values[4] <= 0.0:
             if values[4] < 0.0:
                 document.warn(place, f"geometry at s = {values[0]:g} has negative length; ignored")
@@ -279,7 +277,8 @@ def _read_geometries(road: Element, document: Document, place: str) -> Iterator[
             )
         parameters = [number(shape, name, document, place) for name in _SHAPE_PARAMETERS[shape.tag]]
         if shape.tag == "paramPoly3":
-            normalized = shape.get("pRange", "arcLength") == "normalized"
+            # 1.4 files without pRange, SUMO's among them, mean the interval from 0 to 1.
+            normalized = shape.get("pRange", "normalized") != "arcLength"
             parameters.append(1.0 if normalized else values[4])
         s, x, y, heading, length = values
         records.append(Geometry(s, x, y, heading, length, shape.tag, tuple(parameters)))

@@ -2,7 +2,8 @@
 
 Read this first: the stages in order. `document` parses the file into `records`;
 `reference_line` lays out each road; `lanes` cuts its sections into sampled lanes (with `marks`);
-`links` joins them; `signals` places lights, signs, stop lines and crossings.
+`links` joins them; `signals` finds what lights and signs are for; `stop_lines` places stop lines
+and crossings.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ import os
 from pathlib import Path
 
 from gigalane.maps.importers.opendrive.document import read_document
+from gigalane.maps.importers.opendrive.edges import road_edges
 from gigalane.maps.importers.opendrive.lanes import MAXIMUM_POINTS, Key, LanePiece, sample_road
 from gigalane.maps.importers.opendrive.links import join_lanes
 from gigalane.maps.importers.opendrive.records import Document
 from gigalane.maps.importers.opendrive.reference_line import ReferenceLine
+from gigalane.maps.importers.opendrive.signals import Network, place_signals, take_turns
+from gigalane.maps.importers.opendrive.stop_lines import place_crossings, place_stop_lines
 from gigalane.maps.road import DRIVABLE_LANE_TYPES, Lane, MapError, RoadMap
 
 
@@ -43,10 +47,18 @@ def read_opendrive(path: str | os.PathLike[str]) -> RoadMap:
     lanes = tuple(
         _finish(piece, successors[key], predecessors[key]) for key, piece in pieces.items()
     )
+    network = Network(document, lines, pieces, successors, predecessors)
+    signals, governed = place_signals(network)
+    signals, programs = take_turns(signals, governed, document)
     roads = document.roads.values()
     return RoadMap(
         name=_map_name(file),
         lanes=lanes,
+        boundaries=tuple(road_edges(pieces)),
+        signals=tuple(signals),
+        signal_programs=tuple(programs),
+        stop_lines=tuple(place_stop_lines(network, signals, governed)),
+        crossings=tuple(place_crossings(network)),
         left_hand_traffic=2 * sum(road.left_hand_traffic for road in roads) > len(roads),
         geo_reference=document.geo_reference,
         warnings=tuple(document.warnings),

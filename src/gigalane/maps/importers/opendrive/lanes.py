@@ -208,9 +208,7 @@ class _Edges:
         """Every polynomial over the offset from the section's start that shapes an edge."""
         return [p for lane in self.lanes for p in (lane.width or lane.border,) if p is not None]
 
-    def offsets(
-        self, s: Array, within: Array, superelevation: Cubics
-    ) -> tuple[Array, Array]:
+    def offsets(self, s: Array, within: Array, superelevation: Cubics) -> tuple[Array, Array]:
         """Edge positions t [m] and heights above the rolled plane [m], both (lanes + 1, N)."""
         d, inside = s - self.span.section.s, within - self.span.section.s
         centre = self.road.lane_offset.value(s, within)

@@ -174,9 +174,7 @@ def _curve(geometry: Geometry) -> _Curve:
     if geometry.shape == "spiral":
         return _Spiral(parameters[0], parameters[1], geometry.length)
     if geometry.shape == "poly3":
-        return _Cubic(
-            np.array([0.0, 1.0, 0.0, 0.0]), np.array(parameters), None, geometry.length
-        )
+        return _Cubic(np.array([0.0, 1.0, 0.0, 0.0]), np.array(parameters), None, geometry.length)
     return _Cubic(
         np.array(parameters[:4]), np.array(parameters[4:8]), parameters[8], geometry.length
     )
@@ -257,9 +255,7 @@ class ReferenceLine:
         cosine, sine = np.cos(pose.heading), np.sin(pose.heading)
         zero = np.zeros_like(sine)
         left = np.stack([-sine, cosine, zero], axis=-1)
-        above = np.stack(
-            [-np.sin(pitch) * cosine, -np.sin(pitch) * sine, np.cos(pitch)], axis=-1
-        )
+        above = np.stack([-np.sin(pitch) * cosine, -np.sin(pitch) * sine, np.cos(pitch)], axis=-1)
         cosine_roll, sine_roll = np.cos(roll)[:, None], np.sin(roll)[:, None]
         across = cosine_roll * left + sine_roll * above
         up = cosine_roll * above - sine_roll * left

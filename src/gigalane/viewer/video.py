@@ -1,0 +1,352 @@
+"""Films a recording from above: mp4 through PyAV (the extra `video`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from gigalane.sim.recording import Recording, RecordingError
+from gigalane.viewer.figures import BRAKING, DART, figure_of
+from gigalane.viewer.map_levels import Decks
+from gigalane.viewer.map_shapes import map_shapes
+from gigalane.viewer.palette import DARK, Palette
+from gigalane.viewer.raster import Window, paint_shapes, stroke_outline
+from gigalane.viewer.shape import MapShape, Points, placed
+
+FOLLOW_SCALE = 9.0
+"""Pixels a metre when a road user is followed, in a picture 720 pixels high."""
+TILE = 512
+"""Side of the squares in which the map is painted, when first seen, in pixels."""
+MAX_TILES = 96
+"""Most squares kept: 75 MB."""
+FIGURE_PIXELS = 11
+"""Road users shorter than this are drawn as darts of this length."""
+OVERSAMPLE = 3
+FLASH_SECONDS = 2.0
+"""How long the place of an event is marked."""
+
+
+@dataclass(frozen=True)
+class _User:
+    """A road user at one moment; see `Recording` for units."""
+
+    agent: int
+    position: NDArray[np.float64]
+    heading: float
+    speed: float
+    length: float
+    width: float
+    kind_name: str
+    driver: int
+    is_braking: bool
+    level: int
+
+
+def write_video(
+    recording: Recording,
+    path: str | os.PathLike[str],
+    follow: int | None = None,
+    size: tuple[int, int] = (1280, 720),
+    fps: int = 30,
+    palette: Palette = DARK,
+) -> None:
+    """Writes a film at the pace of real time.
+
+    Args:
+        recording: what to film.
+        path: the .mp4 file to write or replace.
+        follow: slot of the road user to keep in the middle, or None for the whole map.
+        size: width and height in pixels; even numbers.
+        fps: pictures a second.
+        palette: colours.
+
+    Raises:
+        RecordingError: PyAV is not installed, or the slot, size or fps make no film.
+        OSError: the file cannot be written.
+    """
+    try:
+        import av
+    except ImportError:
+        reason = "needs PyAV; install it with: pip install 'gigalane[video]'"
+        raise RecordingError(os.fspath(path), "mp4", reason) from None
+    if follow is not None and not 0 <= follow < recording.agents:
+        reason = f"slot {follow} does not exist; choose 0 to {recording.agents - 1}"
+        raise RecordingError(os.fspath(path), "follow", reason)
+    if min(size) < 64 or size[0] % 2 or size[1] % 2 or not 1 <= fps <= 240:
+        reason = f"{size[0]} x {size[1]} at {fps} per second; even sides of 64 up, 1 to 240 per second"
+        raise RecordingError(os.fspath(path), "size", reason)
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial.mp4")
+    try:
+        with av.open(os.fspath(temporary), "w") as container:
+            stream: Any = container.add_stream("libx264", rate=fps)
+            stream.width, stream.height = size
+            stream.pix_fmt = "yuv420p"
+            stream.options = {"crf": "19", "preset": "fast"}
+            for picture in film_frames(recording, follow, size, fps, palette):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(np.asarray(picture))))
+            container.mux(stream.encode())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def film_frames(
+    recording: Recording,
+    follow: int | None,
+    size: tuple[int, int],
+    fps: int,
+    palette: Palette = DARK,
+) -> Iterator[Image.Image]:
+    """The pictures of the film, RGB, one after another; arguments as of `write_video`."""
+    decks = Decks(recording.road_map.lanes)
+    shapes = map_shapes(recording.road_map, decks)
+    window = _whole_map(recording, size)
+    if follow is not None:
+        window = replace(window, scale=FOLLOW_SCALE * size[1] / 720)
+    ground = _Tiles([s for s in shapes if s.level == 0], window.scale, palette)
+    full = _Tiles(shapes, window.scale, palette) if decks else None
+    veil = _Tiles([s for s in shapes if s.level and s.is_area], window.scale, _white(palette))
+    lines = [s for s in shapes if s.index >= 0 and s.role == "stop_line"]
+    frames = round(recording.duration * fps) + 1
+    for frame in range(frames):
+        time = min(frame / fps, recording.duration)
+        users = _users(recording, time, decks)
+        middle = next((u.position for u in users if u.agent == follow), None)
+        if middle is not None:
+            window = _around(middle, window)
+        picture = ground.picture(window)
+        _draw_lights(picture, window, recording, time, [s for s in lines if not s.level], palette)
+        _draw_users(picture, window, [u for u in users if not u.level], follow, palette)
+        if full is not None:
+            picture.paste(full.picture(window), mask=veil.picture(window).convert("L"))
+            _draw_lights(picture, window, recording, time, [s for s in lines if s.level], palette)
+            _draw_users(picture, window, [u for u in users if u.level], follow, palette)
+        _draw_flashes(picture, window, recording, time, palette)
+        _draw_caption(picture, recording, time, users, follow, palette)
+        yield picture
+
+
+class _Tiles:
+    """The map at one scale, painted square by square as the camera sees it."""
+
+    def __init__(self, shapes: Any, scale: float, palette: Palette) -> None:  # noqa: ANN401
+        self.shapes, self.scale, self.palette = list(shapes), scale, palette
+        self.boxes = [
+            (np.min([r.min(axis=0) for r in s.rings], axis=0) - 1.0,
+             np.max([r.max(axis=0) for r in s.rings], axis=0) + 1.0)
+            for s in self.shapes
+        ]  # fmt: skip
+        self.tiles: dict[tuple[int, int], Image.Image] = {}
+
+    def picture(self, window: Window) -> Image.Image:
+        """What a window shows; its corner lies on a whole pixel of the map."""
+        left, top = round(window.left * self.scale), round(-window.top * self.scale)
+        picture = Image.new("RGB", (window.width, window.height))
+        for column in range(left // TILE, (left + window.width - 1) // TILE + 1):
+            for row in range(top // TILE, (top + window.height - 1) // TILE + 1):
+                picture.paste(self._tile(column, row), (column * TILE - left, row * TILE - top))
+        return picture
+
+    def _tile(self, column: int, row: int) -> Image.Image:
+        key = column, row
+        if key not in self.tiles:
+            if len(self.tiles) >= MAX_TILES:
+                self.tiles.pop(next(iter(self.tiles)))
+            square = Window(column * TILE / self.scale, -row * TILE / self.scale, self.scale,
+                            TILE, TILE)  # fmt: skip
+            near = [s for s, box in zip(self.shapes, self.boxes, strict=True) if square.sees(*box)]
+            self.tiles[key] = paint_shapes(near, square, self.palette, OVERSAMPLE)
+        return self.tiles[key]
+
+
+def _white(palette: Palette) -> Palette:
+    """Everything white on black: where something is painted at all."""
+    return replace(
+        palette, map_colors=dict.fromkeys(palette.map_colors, "#ffffff") | {"land": "#000000"}
+    )
+
+
+def _whole_map(recording: Recording, size: tuple[int, int]) -> Window:
+    low, high = recording.road_map.extent[:, :2]
+    scale = 0.94 * min(np.array(size) / np.maximum(high - low, 1.0))
+    window = Window(0.0, 0.0, float(scale), *size)
+    return _around((low + high) / 2, window)
+
+
+def _around(middle: NDArray[np.float64], window: Window) -> Window:
+    """The window with something in its middle, moved by whole pixels so that tiles fit."""
+    left = round(middle[0] * window.scale - window.width / 2) / window.scale
+    top = round(middle[1] * window.scale + window.height / 2) / window.scale
+    return replace(window, left=left, top=top)
+
+
+def _users(recording: Recording, time: float, decks: Decks) -> list[_User]:
+    """Everyone on the road at a moment, between steps interpolated."""
+    step = min(int(time / recording.dt + 1e-6), recording.steps - 1)
+    after = min(step + 1, recording.steps - 1)
+    share = time / recording.dt - step
+    position = recording.position_map[step].astype(np.float64)
+    heading = recording.heading[step].astype(np.float64)
+    goes_on = recording.alive[after] & (recording.episode[after] == recording.episode[step])
+    gain = np.where(goes_on, share, 0.0)
+    turn = recording.heading[after] - heading
+    turn -= 2 * np.pi * np.rint(turn / (2 * np.pi))
+    shown = recording.alive[step] & np.isfinite(position).all(axis=1)
+    ground = position - [0.0, 0.0, 0.5] * recording.size[step]
+    levels = decks.levels(ground)
+    position = position + gain[:, None] * (recording.position_map[after] - position)
+    heading = heading + gain * turn
+    return [
+        _User(
+            agent=int(agent),
+            position=position[agent, :2],
+            heading=float(heading[agent]),
+            speed=float(recording.speed[step, agent]),
+            length=float(recording.size[step, agent, 0]),
+            width=float(recording.size[step, agent, 1]),
+            kind_name=recording.kind_names[recording.kind[step, agent]],
+            driver=int(recording.driver[step, agent]),
+            is_braking=bool(recording.acceleration[step, agent, 0] < BRAKING),
+            level=int(levels[agent]),
+        )
+        for agent in np.flatnonzero(shown)
+    ]
+
+
+def _patch(
+    picture: Image.Image, window: Window, polygons: list[tuple[Points, str]]
+) -> None:
+    """Fills small polygons (map metres) smooth-edged: enlarges what lies there and shrinks it."""
+    pixels = [window.to_pixels(points) for points, _ in polygons]
+    everything = np.concatenate(pixels)
+    low = np.maximum(np.floor(everything.min(axis=0)).astype(int) - 1, 0)
+    high = np.minimum(np.ceil(everything.max(axis=0)).astype(int) + 2, picture.size)
+    if (high <= low).any():
+        return
+    box = (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
+    width, height = (box[2] - box[0]) * OVERSAMPLE, (box[3] - box[1]) * OVERSAMPLE
+    patch = picture.crop(box).resize((width, height), Image.Resampling.NEAREST)
+    pen = ImageDraw.Draw(patch)
+    for points, (_, color) in zip(pixels, polygons, strict=True):
+        pen.polygon([tuple(p) for p in ((points - low) * OVERSAMPLE).tolist()], fill=color)
+    picture.paste(patch.reduce(OVERSAMPLE), box[:2])
+
+
+def _draw_users(
+    picture: Image.Image, window: Window, users: list[_User], follow: int | None, palette: Palette
+) -> None:
+    for user in users:
+        if not window.sees(user.position - 10.0, user.position + 10.0):
+            continue
+        body = palette.driver_colors[user.driver % len(palette.driver_colors)]
+        if user.agent == follow:
+            _draw_halo(picture, window, user, palette)
+        if user.length * window.scale < FIGURE_PIXELS:
+            length = max(user.length, FIGURE_PIXELS / window.scale)
+            rim = placed(DART * [1.25, 0.95] * length, user.position, user.heading)
+            dart = placed(DART * [1.0, 0.7] * length, user.position, user.heading)
+            _patch(picture, window, [(rim, palette.map_colors["land"]), (dart, body)])
+            continue
+        fills = {
+            "body": body, "roof": mixed(body, "#ffffff", 0.26), "shade": mixed(body, "#000000", 0.4),
+            "glass": palette.glass, "lamp": "#fff6d8", "tyre": "#20252c",
+            "brake": palette.brake if user.is_braking else mixed(body, "#5a0d0d", 0.65),
+        }  # fmt: skip
+        size = np.array([user.length, user.width])
+        parts = figure_of(user.kind_name)
+        polygons = [(parts[0][1] * (size + 0.16), mixed(palette.map_colors["road"], "#000000", 0.4))]
+        polygons += [(points * size, fills[fill]) for fill, points in parts]
+        _patch(picture, window, [(placed(p, user.position, user.heading), c) for p, c in polygons])
+
+
+def _draw_halo(picture: Image.Image, window: Window, user: _User, palette: Palette) -> None:
+    half = np.array([user.length, user.width]) / 2 + max(0.6, 6 / window.scale)
+    corners = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1], [1, 1]]) * half
+    outline = placed(corners, user.position, user.heading)
+    pixel = 1.0 / window.scale
+    sides = [stroke_outline(outline[k : k + 2], 2 * pixel) for k in range(4)]
+    _patch(picture, window, [(side, palette.highlight) for side in sides])
+
+
+def _draw_lights(
+    picture: Image.Image,
+    window: Window,
+    recording: Recording,
+    time: float,
+    lines: list[MapShape],
+    palette: Palette,
+) -> None:
+    step = min(int(time / recording.dt + 1e-6), recording.steps - 1)
+    for line in lines:
+        state = int(recording.light_state[step, line.index])
+        ring = line.rings[0]
+        if state and window.sees(ring.min(axis=0) - 1.0, ring.max(axis=0) + 1.0):
+            width = max(line.width, 2.5 / window.scale)
+            outline = stroke_outline(ring, width)
+            _patch(picture, window, [(outline, palette.light_colors[state])])
+
+
+def _draw_flashes(
+    picture: Image.Image, window: Window, recording: Recording, time: float, palette: Palette
+) -> None:
+    """A ring that opens where an event began a moment ago."""
+    step = min(int(time / recording.dt + 1e-6), recording.steps - 1)
+    first = max(0, int(np.ceil((time - FLASH_SECONDS) / recording.dt)))
+    before = np.zeros_like(recording.events[0])
+    if first:
+        before = recording.events[first - 1]
+    masks = np.concatenate([before[None], recording.events[first : step + 1]])
+    begun = masks[1:] & ~masks[:-1]
+    for row, agent in np.argwhere(begun):
+        age = (time - (first + row) * recording.dt) / FLASH_SECONDS
+        position = recording.position_map[first + row, agent, :2].astype(np.float64)
+        if not np.isfinite(position).all():
+            continue
+        bit = int(begun[row, agent]).bit_length() - 1
+        events = palette.event_colors
+        color = events.get(recording.event_names[bit], events[""])
+        radius = max(2.5, 11 / window.scale) * (0.6 + 1.1 * age**0.5)
+        turn = np.linspace(0, 2 * np.pi, 40)
+        circle = position + radius * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+        width = (3.5 - 2.5 * age) / window.scale
+        sides = [stroke_outline(circle[k : k + 2], width) for k in range(len(circle) - 1)]
+        _patch(picture, window, [(side, color) for side in sides])
+
+
+def _draw_caption(
+    picture: Image.Image,
+    recording: Recording,
+    time: float,
+    users: list[_User],
+    follow: int | None,
+    palette: Palette,
+) -> None:
+    pen = ImageDraw.Draw(picture)
+    unit = picture.height / 720
+    large, small = ImageFont.load_default(22 * unit), ImageFont.load_default(15 * unit)
+    x, y = 24 * unit, picture.height - 58 * unit
+    rim = {"stroke_width": round(2 * unit), "stroke_fill": palette.map_colors["land"]}
+    minutes, seconds = divmod(time, 60)
+    pen.text((x, y), f"{int(minutes)}:{seconds:04.1f}", font=large, fill=palette.ink, **rim)
+    pen.text((x, y + 28 * unit), recording.title, font=small, fill=palette.muted, **rim)
+    user = next((u for u in users if u.agent == follow), None)
+    if user is not None:
+        right = picture.width - x
+        text = f"{abs(user.speed) * 3.6:.0f} km/h"
+        pen.text((right, y), text, font=large, fill=palette.ink, anchor="ra", **rim)
+        text = f"#{user.agent} {user.kind_name}, {recording.driver_names[user.driver]}"
+        pen.text((right, y + 28 * unit), text, font=small, fill=palette.muted, anchor="ra", **rim)
+
+
+def mixed(start: str, end: str, share: float) -> str:
+    """A colour between two, all #rrggbb."""
+    parts = [[int(color[k : k + 2], 16) for k in (1, 3, 5)] for color in (start, end)]
+    return "#" + "".join(f"{round(a + share * (b - a)):02x}" for a, b in zip(*parts, strict=True))
