@@ -49,9 +49,7 @@ def without_times(figures: dict) -> dict:
 def test_resumed_run_continues_to_exactly_the_same_numbers(tmp_path):
     whole = train(ToyWorld(), TINY, tmp_path / "whole", on_iteration=stop_after(4))
     train(ToyWorld(), TINY, tmp_path / "halves", on_iteration=stop_after(2))
-    halves = train(
-        ToyWorld(), TINY, tmp_path / "halves", resume=True, on_iteration=stop_after(4)
-    )
+    halves = train(ToyWorld(), TINY, tmp_path / "halves", resume=True, on_iteration=stop_after(4))
     assert torch.equal(weights(whole), weights(halves))
     expected, found = lines(tmp_path / "whole"), lines(tmp_path / "halves")
     assert len(expected) == 4

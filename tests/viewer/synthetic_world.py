@@ -260,10 +260,11 @@ def traffic(road_map, agents=12, seconds=12.0, dt=0.1, seed=0, title=None):
             _record(a, t, agent, walker, acceleration, random)
             if a["events"][t, agent] & 0b10011:
                 pause = round(1.0 / dt)
-    for line in range(a["light_state"].shape[1]):
-        phase = (np.arange(steps) * dt + 15 * (line % 2)) % 30
-        a["light_state"][:, line] = np.select([phase < 10, phase < 13], [1, 2], 3)
-    a["light_state"][:, [ln.rule is not StopRule.LIGHT for ln in road_map.stop_lines]] = 0
+    for index, line in enumerate(road_map.stop_lines):
+        east, north = np.abs(line.polyline[1] - line.polyline[0])[:2]
+        phase = (np.arange(steps) * dt + 15 * (east > north)) % 30
+        lit = line.rule is StopRule.LIGHT
+        a["light_state"][:, index] = lit * np.select([phase < 10, phase < 13], [1, 2], 3)
     return Recording(
         road_map=road_map, dt=dt, **a,
         kind_names=("car", "truck", "cyclist", "pedestrian"),

@@ -1,4 +1,4 @@
-"""A policy at the wheel."""
+"""A policy in the driver's seat of every road user."""
 
 from __future__ import annotations
 
@@ -10,20 +10,29 @@ from gigalane.worlds.world import World
 
 
 class PolicyActor:
-    """Lets a policy drive every row of a world.
+    """Lets one policy decide for every row of a world."""
 
-    Attributes:
-        policy: who decides.
-        generator: where chance comes from; None takes torch's global generator.
-        greedy: take the most likely action instead of drawing one.
-    """
+    def __init__(self, policy: Policy, *, greedy: bool = True, seed: int = 0) -> None:
+        """Takes the policy's most likely actions, or samples them.
 
-    def __init__(
-        self, policy: Policy, generator: torch.Generator | None = None, greedy: bool = False
-    ) -> None:
-        """Puts `policy` at the wheel."""
-        self.policy, self.generator, self.greedy = policy, generator, greedy
+        Args:
+            policy: who decides.
+            greedy: whether to take the most likely action.
+            seed: of the sampling.
+        """
+        self.policy, self.greedy = policy, greedy
+        self.generator = torch.Generator().manual_seed(seed)
 
     def act(self, world: World) -> Tensor:
         """Chooses an action for every row."""
         return self.policy.act(world.observation, self.generator, self.greedy)
+
+
+class IdleActor:
+    """Asks for nothing; for worlds in which scripts drive."""
+
+    def act(self, world: World) -> Tensor:
+        """Zeros for every row."""
+        if world.action_space.is_discrete:
+            return torch.zeros(world.row_count, dtype=torch.int64)
+        return torch.zeros(world.row_count, world.action_space.size)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gigalane.sim.scene import SCRIPTED
+from gigalane.sim.scene import PEDESTRIAN
 from gigalane.worlds.vector import VectorWorld
 
 EPISODE = np.dtype(
@@ -33,19 +33,16 @@ EPISODE = np.dtype(
 
 @dataclass
 class EpisodeCounter:
-    """Watches a roll-out and collects the episodes that end in it.
+    """Watches a roll-out and collects the episodes of vehicles and cyclists that end in it.
 
     Attributes:
         starts_before_s: only episodes that began before this time of their world count [s];
             every one that counts then had the same time to end in.
-        scripted: whether to count scripted drivers (the subjects of an evaluation of scripts)
-            rather than those driven by the policy.
         episodes: the records so far.
     """
 
     world: VectorWorld
     starts_before_s: float = np.inf
-    scripted: bool = False
     episodes: list[NDArray[np.void]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -94,8 +91,7 @@ class EpisodeCounter:
         """Moves ended episodes to the list and opens new ones in their rows."""
         clock = self.world.simulator.scene.clock.numpy() * self.world.simulator.scene.dt.numpy()
         now = np.repeat(clock, self.world.simulator.shape[1])
-        is_subject = (traits["driver"] == SCRIPTED) == self.scripted
-        counts = ended & (self._began < self.starts_before_s) & is_subject
+        counts = ended & (self._began < self.starts_before_s) & (traits["kind"] != PEDESTRIAN)
         self._open["kind"] = traits["kind"]
         self.episodes.append(self._open[counts].copy())
         for name in EPISODE.names[1:]:

@@ -28,6 +28,7 @@ from gigalane.sim.scene import (
     Body,
     Duty,
     PersonaVector,
+    Place,
     SceneArrays,
     Traits,
 )
@@ -190,6 +191,22 @@ def show(scene: SceneArrays, world: int, agent: int, body: Body, traits: Traits)
 
 
 @wp.func
+def speed_for_lines(rules: Rules, road: MapArrays, place: Place, half_length: float) -> float:
+    """Speed from which a newcomer can still stop before the next stop line [m/s].
+
+    Zero on the line itself, where nobody may appear.
+    """
+    lane = road.lanes[place.lane]
+    allowed = float(100.0)
+    for k in range(lane.control_count):
+        gap = road.lane_controls[lane.control_start + k].distance - place.arc
+        if gap > -half_length - CLEARANCE:
+            room = gap - half_length - CLEARANCE
+            allowed = wp.min(allowed, wp.sqrt(1.5 * rules.spawn_braking * wp.max(room, 0.0)))
+    return allowed
+
+
+@wp.func
 def spawn(rules: Rules, road: MapArrays, scene: SceneArrays, world: int, agent: int) -> bool:
     """Puts a new road user into a slot.
 
@@ -239,8 +256,11 @@ def spawn(rules: Rules, road: MapArrays, scene: SceneArrays, world: int, agent: 
         fits = wp.min(
             fits, wp.sqrt(rules.lateral_acceleration / wp.max(wp.abs(place.curvature), 1.0e-4))
         )
+        fits = wp.min(fits, speed_for_lines(rules, road, place, 0.5 * traits.length))
         body.speed = between(random, 5 * attempt + 2, rules.speed_share) * fits
-        fit = is_free(rules, scene, world, agents, body, traits)
+        fit = fits > 0.0
+        if fit:
+            fit = is_free(rules, scene, world, agents, body, traits)
         if fit:
             fit = not leaves_road(road, record, segment_index, body, traits)
         if fit:

@@ -106,6 +106,9 @@ def move(rules: Rules, road: MapArrays, scene: SceneArrays, world: int, agent: i
         )
     else:
         command = wp.vec2(scene.command[world, agent, 0], scene.command[world, agent, 1])
+        if traits.driver == SCRIPTED:
+            # Scripts ask for the acceleration of this step, not for the end of a ramp to it.
+            body.acceleration = command[0]
         body = advance(body, traits, command, dt)
     route = scene.route[world, agent]
     record = road.maps[scene.map_index[world]]

@@ -221,9 +221,8 @@ def drive_by_script(
     acceleration = wp.min(
         acceleration, line_acceleration(rules, road, scene, world, agent, agents, desired)
     )
-    if body.speed < 0.05:
-        acceleration = wp.max(acceleration, 0.0)
-    return wp.vec2(acceleration, steering)
+    # A script stops where it stands; it never rolls back.
+    return wp.vec2(wp.max(acceleration, -body.speed / scene.dt[world]), steering)
 
 
 @wp.func

@@ -11,6 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gigalane.viewer.palette import Palette, mixed
+
 Part = tuple[str, NDArray[np.float64]]
 """A fill and the polygon (N, 2) it covers, in shares of length and width."""
 
@@ -19,7 +21,7 @@ BRAKING = -0.7
 engine braking stay above it. UN R13-H requires lights from -1.3 and allows none above -0.7."""
 
 
-def _box(x: float, y: float, length: float, width: float, radius: float, aspect: float,
+def rounded_box(x: float, y: float, length: float, width: float, radius: float, aspect: float,
          taper: float = 0.0) -> NDArray[np.float64]:  # fmt: skip
     """A rounded rectangle, in shares.
 
@@ -55,16 +57,16 @@ def _car() -> list[Part]:
     rear = [[-0.40, 0.34], [-0.41, 0.0], [-0.40, -0.34], [-0.30, -0.29], [-0.30, 0.29]]
     side = [[0.19, 0.41], [0.08, 0.335], [-0.27, 0.335], [-0.34, 0.40]]
     return [
-        ("body", _box(0, 0, 1.0, 1.0, 0.26, aspect, 0.06)),
-        ("lamp", _box(0.468, 0.32, 0.036, 0.18, 0.04, aspect)),
-        ("lamp", _box(0.468, -0.32, 0.036, 0.18, 0.04, aspect)),
-        ("roof", _box(-0.10, 0, 0.42, 0.64, 0.10, aspect)),
+        ("body", rounded_box(0, 0, 1.0, 1.0, 0.26, aspect, 0.06)),
+        ("lamp", rounded_box(0.468, 0.32, 0.036, 0.18, 0.04, aspect)),
+        ("lamp", rounded_box(0.468, -0.32, 0.036, 0.18, 0.04, aspect)),
+        ("roof", rounded_box(-0.10, 0, 0.42, 0.64, 0.10, aspect)),
         ("glass", np.array(screen)),
         ("glass", np.array(rear)),
         ("glass", np.array(side)),
         ("glass", np.array(side)[::-1] * [1, -1]),
-        ("brake", _box(-0.478, 0.32, 0.044, 0.26, 0.04, aspect)),
-        ("brake", _box(-0.478, -0.32, 0.044, 0.26, 0.04, aspect)),
+        ("brake", rounded_box(-0.478, 0.32, 0.044, 0.26, 0.04, aspect)),
+        ("brake", rounded_box(-0.478, -0.32, 0.044, 0.26, 0.04, aspect)),
     ]
 
 
@@ -72,24 +74,24 @@ def _truck() -> list[Part]:
     aspect = 3.4
     screen = [[0.47, 0.38], [0.478, 0.0], [0.47, -0.38], [0.425, -0.34], [0.425, 0.34]]
     return [
-        ("shade", _box(0.24, 0, 0.12, 0.6, 0.02, aspect)),
-        ("body", _box(0.385, 0, 0.23, 0.96, 0.14, aspect, 0.06)),
+        ("shade", rounded_box(0.24, 0, 0.12, 0.6, 0.02, aspect)),
+        ("body", rounded_box(0.385, 0, 0.23, 0.96, 0.14, aspect, 0.06)),
         ("glass", np.array(screen)),
-        ("lamp", _box(0.488, 0.36, 0.02, 0.14, 0.03, aspect)),
-        ("lamp", _box(0.488, -0.36, 0.02, 0.14, 0.03, aspect)),
-        ("body", _box(-0.12, 0, 0.76, 1.0, 0.06, aspect)),
-        ("roof", _box(-0.12, 0, 0.71, 0.86, 0.05, aspect)),
-        ("brake", _box(-0.488, 0.36, 0.022, 0.2, 0.03, aspect)),
-        ("brake", _box(-0.488, -0.36, 0.022, 0.2, 0.03, aspect)),
+        ("lamp", rounded_box(0.488, 0.36, 0.02, 0.14, 0.03, aspect)),
+        ("lamp", rounded_box(0.488, -0.36, 0.02, 0.14, 0.03, aspect)),
+        ("body", rounded_box(-0.12, 0, 0.76, 1.0, 0.06, aspect)),
+        ("roof", rounded_box(-0.12, 0, 0.71, 0.86, 0.05, aspect)),
+        ("brake", rounded_box(-0.488, 0.36, 0.022, 0.2, 0.03, aspect)),
+        ("brake", rounded_box(-0.488, -0.36, 0.022, 0.2, 0.03, aspect)),
     ]
 
 
 def _cyclist() -> list[Part]:
     aspect = 2.6
     return [
-        ("tyre", _box(0.31, 0, 0.38, 0.10, 0.04, aspect)),
-        ("tyre", _box(-0.31, 0, 0.38, 0.10, 0.04, aspect)),
-        ("tyre", _box(0.19, 0, 0.035, 0.80, 0.03, aspect)),
+        ("tyre", rounded_box(0.31, 0, 0.38, 0.10, 0.04, aspect)),
+        ("tyre", rounded_box(-0.31, 0, 0.38, 0.10, 0.04, aspect)),
+        ("tyre", rounded_box(0.19, 0, 0.035, 0.80, 0.03, aspect)),
         ("body", _disc(-0.04, 0, 0.40, aspect, 0.85)),
         ("roof", _disc(0.03, 0, 0.20, aspect)),
     ]
@@ -106,7 +108,7 @@ def _pedestrian() -> list[Part]:
 
 def _other() -> list[Part]:
     return [
-        ("body", _box(0, 0, 1.0, 1.0, 0.12, 2.0)),
+        ("body", rounded_box(0, 0, 1.0, 1.0, 0.12, 2.0)),
         ("roof", np.array([[0.42, 0.0], [0.1, 0.3], [0.1, -0.3]])),
     ]
 
@@ -127,3 +129,16 @@ DART: NDArray[np.float64] = np.array([[0.55, 0.0], [-0.45, 0.5], [-0.28, 0.0], [
 def figure_of(kind_name: str) -> list[Part]:
     """The figure for a kind of road user."""
     return FIGURES.get(kind_name, FIGURES["other"])
+
+
+def part_colors(palette: Palette, body: str) -> dict[str, str]:
+    """The colour of every fill on a road user whose driver has some colour (#rrggbb)."""
+    return {
+        "body": body,
+        "roof": mixed(body, "#ffffff", 0.26),
+        "shade": mixed(body, "#000000", 0.4),
+        "glass": palette.glass,
+        "lamp": "#fff6d8",
+        "tyre": "#20252c",
+        "brake": mixed(body, "#5a0d0d", 0.65),
+    }

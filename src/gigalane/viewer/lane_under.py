@@ -37,7 +37,8 @@ class LaneFinder:
         self._lane = np.concatenate(self._lane)
         self._direction = np.concatenate(direction)
         self._height = joined[..., 2].mean(axis=1)
-        self._tree = shapely.STRtree(shapely.convex_hull(shapely.multipoints(joined[..., :2])))
+        hulls = shapely.convex_hull(shapely.multipoints(joined[..., :2]))
+        self._tree = shapely.STRtree(np.asarray(hulls))
 
     def lane_at(self, points: Points, heading: NDArray[np.floating]) -> NDArray[np.int32]:
         """The lane under each point; where several are, the one that fits best.

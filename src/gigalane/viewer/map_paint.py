@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import shapely
@@ -27,6 +28,8 @@ BAR = 0.5
 """Width of a zebra bar and of the gap beside it [m]."""
 STOP_LINE_WIDTH = 0.5
 """[m]; German RMS-1."""
+JOINT = 0.1
+"""Marks this close end to end are one line [m]."""
 TURN = np.radians(25.0)
 """Change of heading over a junction lane from which on it is a turn; chosen."""
 
@@ -69,7 +72,7 @@ def painted_lines(road_map: RoadMap, decks: Decks) -> Iterator[MapShape]:
         if not has_marks and lane.left_neighbor and lane.is_routable:
             sides = ((lane.left_boundary, (RoadMark(0.0, np.inf, MarkType.BROKEN),)),)
         for line, marks in sides:
-            for mark in marks:
+            for mark in _joined(marks):
                 painted = section(line, mark.start, mark.end)
                 key = _place(painted)
                 if mark.type is MarkType.NONE or not len(painted) or key in seen:
@@ -77,6 +80,24 @@ def painted_lines(road_map: RoadMap, decks: Decks) -> Iterator[MapShape]:
                 seen.add(key)
                 for piece, level in decks.runs(painted):
                     yield from _mark_shapes(piece, mark, level)
+
+
+def _joined(marks: tuple[RoadMark, ...]) -> Iterator[RoadMark]:
+    """Marks with those of one look that follow one another made one, so that dashes go on."""
+    last: RoadMark | None = None
+    for mark in marks:
+        if last is not None and abs(mark.start - last.end) < JOINT and _look(mark) == _look(last):
+            last = replace(last, end=mark.end)
+            continue
+        if last is not None:
+            yield last
+        last = mark
+    if last is not None:
+        yield last
+
+
+def _look(mark: RoadMark) -> tuple[MarkType, str, float]:
+    return mark.type, mark.color, mark.width
 
 
 def _place(line: Points) -> tuple[float, ...]:

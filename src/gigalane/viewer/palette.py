@@ -38,6 +38,12 @@ class Palette:
     highlight: str
 
 
+def mixed(start: str, end: str, share: float) -> str:
+    """A colour on the way from one to another, all #rrggbb; share 0 is the first."""
+    parts = [[int(color[k : k + 2], 16) for k in (1, 3, 5)] for color in (start, end)]
+    return "#" + "".join(f"{round(a + share * (b - a)):02x}" for a, b in zip(*parts, strict=True))
+
+
 LIGHT = Palette(
     name="light",
     map_colors={

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from gigalane.maps.road import RoadMap
 from gigalane.sim.recording import LIGHT_STATE_NAMES, Recording, RecordingError, delta_planes
-from gigalane.viewer.figures import BRAKING, DART, FIGURES
+from gigalane.viewer.figures import BRAKING, DART, FIGURES, part_colors
 from gigalane.viewer.lane_under import LaneFinder
 from gigalane.viewer.map_levels import Decks
 from gigalane.viewer.map_shapes import map_shapes
@@ -108,6 +108,10 @@ def _payload(recordings: Sequence[Recording]) -> dict[str, Any]:
         "palettes": {"light": asdict(LIGHT), "dark": asdict(DARK)},
         "figures": {kind: [[fill, np.round(points, 4).tolist()] for fill, points in parts]
                     for kind, parts in FIGURES.items()},
+        "parts": {
+            palette.name: [part_colors(palette, body) for body in palette.driver_colors]
+            for palette in (LIGHT, DARK)
+        },
         "dart": DART.tolist(),
         "braking": BRAKING,
         "missing": MISSING,

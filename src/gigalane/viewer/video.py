@@ -13,21 +13,25 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from gigalane.sim.recording import Recording, RecordingError
-from gigalane.viewer.figures import BRAKING, DART, figure_of
+from gigalane.viewer.figures import BRAKING, DART, figure_of, part_colors, rounded_box
 from gigalane.viewer.map_levels import Decks
 from gigalane.viewer.map_shapes import map_shapes
-from gigalane.viewer.palette import DARK, Palette
+from gigalane.viewer.palette import DARK, Palette, mixed
 from gigalane.viewer.raster import Window, paint_shapes, stroke_outline
 from gigalane.viewer.shape import MapShape, Points, placed
 
-FOLLOW_SCALE = 9.0
+FOLLOW_SCALE = 11.0
 """Pixels a metre when a road user is followed, in a picture 720 pixels high."""
 TILE = 512
 """Side of the squares in which the map is painted, when first seen, in pixels."""
 MAX_TILES = 96
 """Most squares kept: 75 MB."""
-FIGURE_PIXELS = 11
-"""Road users shorter than this are drawn as darts of this length."""
+DART_PIXELS = 11
+"""Vehicles shorter than this are drawn as darts of this length."""
+DOT_PIXELS = 7
+"""The same for cyclists and pedestrians."""
+SMALL = 2.5
+"""Road users shorter than this are no vehicles [m]."""
 OVERSAMPLE = 3
 FLASH_SECONDS = 2.0
 """How long the place of an event is marked."""
@@ -80,7 +84,7 @@ def write_video(
         reason = f"slot {follow} does not exist; choose 0 to {recording.agents - 1}"
         raise RecordingError(os.fspath(path), "follow", reason)
     if min(size) < 64 or size[0] % 2 or size[1] % 2 or not 1 <= fps <= 240:
-        reason = f"{size[0]} x {size[1]} at {fps} per second; even sides of 64 up, 1 to 240 per second"
+        reason = f"{size[0]} x {size[1]} at {fps}/s; sides are even and 64 up, pictures 1 to 240/s"
         raise RecordingError(os.fspath(path), "size", reason)
     path = Path(path)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial.mp4")
@@ -221,9 +225,7 @@ def _users(recording: Recording, time: float, decks: Decks) -> list[_User]:
     ]
 
 
-def _patch(
-    picture: Image.Image, window: Window, polygons: list[tuple[Points, str]]
-) -> None:
+def _patch(picture: Image.Image, window: Window, polygons: list[tuple[Points, str]]) -> None:
     """Fills small polygons (map metres) smooth-edged: enlarges what lies there and shrinks it."""
     pixels = [window.to_pixels(points) for points, _ in polygons]
     everything = np.concatenate(pixels)
@@ -249,31 +251,36 @@ def _draw_users(
         body = palette.driver_colors[user.driver % len(palette.driver_colors)]
         if user.agent == follow:
             _draw_halo(picture, window, user, palette)
-        if user.length * window.scale < FIGURE_PIXELS:
-            length = max(user.length, FIGURE_PIXELS / window.scale)
+        least = (DOT_PIXELS if user.length < SMALL else DART_PIXELS) / window.scale
+        if user.length < least:
+            length = least
             rim = placed(DART * [1.25, 0.95] * length, user.position, user.heading)
             dart = placed(DART * [1.0, 0.7] * length, user.position, user.heading)
             _patch(picture, window, [(rim, palette.map_colors["land"]), (dart, body)])
             continue
-        fills = {
-            "body": body, "roof": mixed(body, "#ffffff", 0.26), "shade": mixed(body, "#000000", 0.4),
-            "glass": palette.glass, "lamp": "#fff6d8", "tyre": "#20252c",
-            "brake": palette.brake if user.is_braking else mixed(body, "#5a0d0d", 0.65),
-        }  # fmt: skip
+        fills = part_colors(palette, body) | ({"brake": palette.brake} if user.is_braking else {})
         size = np.array([user.length, user.width])
         parts = figure_of(user.kind_name)
-        polygons = [(parts[0][1] * (size + 0.16), mixed(palette.map_colors["road"], "#000000", 0.4))]
+        rim = mixed(palette.map_colors["road"], "#000000", 0.4)
+        polygons = [(parts[0][1] * (size + 0.16), rim)]
         polygons += [(points * size, fills[fill]) for fill, points in parts]
         _patch(picture, window, [(placed(p, user.position, user.heading), c) for p, c in polygons])
 
 
 def _draw_halo(picture: Image.Image, window: Window, user: _User, palette: Palette) -> None:
-    half = np.array([user.length, user.width]) / 2 + max(0.6, 6 / window.scale)
-    corners = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1], [1, 1]]) * half
-    outline = placed(corners, user.position, user.heading)
-    pixel = 1.0 / window.scale
-    sides = [stroke_outline(outline[k : k + 2], 2 * pixel) for k in range(4)]
-    _patch(picture, window, [(side, palette.highlight) for side in sides])
+    gap = max(0.6, 5 / window.scale)
+    length, width = user.length + 2 * gap, user.width + 2 * gap
+    ring = rounded_box(0, 0, 1, 1, 0.25, length / width) * [length, width]
+    ring = placed(np.concatenate([ring, ring[:1]]), user.position, user.heading)
+    _patch(picture, window, _outline(ring, 2 / window.scale, palette.highlight))
+
+
+def _outline(ring: Points, width: float, color: str) -> list[tuple[Points, str]]:
+    """A closed line, as the polygons of its sides; a little longer, so that corners close."""
+    step = np.diff(ring, axis=0)
+    step *= width / 4 / np.maximum(np.linalg.norm(step, axis=1, keepdims=True), 1e-9)
+    sides = np.stack([ring[:-1] - step, ring[1:] + step], axis=1)
+    return [(stroke_outline(side, width), color) for side in sides]
 
 
 def _draw_lights(
@@ -306,7 +313,7 @@ def _draw_flashes(
     masks = np.concatenate([before[None], recording.events[first : step + 1]])
     begun = masks[1:] & ~masks[:-1]
     for row, agent in np.argwhere(begun):
-        age = (time - (first + row) * recording.dt) / FLASH_SECONDS
+        age = max(0.0, time - (first + row) * recording.dt) / FLASH_SECONDS
         position = recording.position_map[first + row, agent, :2].astype(np.float64)
         if not np.isfinite(position).all():
             continue
@@ -316,9 +323,7 @@ def _draw_flashes(
         radius = max(2.5, 11 / window.scale) * (0.6 + 1.1 * age**0.5)
         turn = np.linspace(0, 2 * np.pi, 40)
         circle = position + radius * np.stack([np.cos(turn), np.sin(turn)], axis=1)
-        width = (3.5 - 2.5 * age) / window.scale
-        sides = [stroke_outline(circle[k : k + 2], width) for k in range(len(circle) - 1)]
-        _patch(picture, window, [(side, color) for side in sides])
+        _patch(picture, window, _outline(circle, (3.5 - 2.5 * age) / window.scale, color))
 
 
 def _draw_caption(
@@ -344,9 +349,3 @@ def _draw_caption(
         pen.text((right, y), text, font=large, fill=palette.ink, anchor="ra", **rim)
         text = f"#{user.agent} {user.kind_name}, {recording.driver_names[user.driver]}"
         pen.text((right, y + 28 * unit), text, font=small, fill=palette.muted, anchor="ra", **rim)
-
-
-def mixed(start: str, end: str, share: float) -> str:
-    """A colour between two, all #rrggbb."""
-    parts = [[int(color[k : k + 2], 16) for k in (1, 3, 5)] for color in (start, end)]
-    return "#" + "".join(f"{round(a + share * (b - a)):02x}" for a, b in zip(*parts, strict=True))

@@ -16,7 +16,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from gigalane.maps.generate import settings as kinds
-from gigalane.maps.generate.curves import Curve, direction, left_of, spline, wrap
+from gigalane.maps.generate.curves import Curve, connect, direction, left_of, spline, wrap
 from gigalane.maps.generate.settings import TownSettings
 from gigalane.maps.generate.streets import Control, Node, NodeKind, Scheme, Street
 
@@ -28,6 +28,8 @@ CROSSING_DEPTH = 5.0
 """Straight length an arm gets for its crossing [m]."""
 SHORTEST_STREET = 12.0
 """Least length of a street between the junctions at its ends [m]."""
+SHAPES = ((0.17, 0.0), (0.1, 0.0), (0.12, 0.2), (0.06, 0.0), (0.08, 0.3))
+"""Shapes tried for a street, liveliest first: see `_control` for the two numbers."""
 TAPER_LENGTH = 28.0
 """Length over which one lane is added or dropped [m]."""
 TAPER_MARGIN = 12.0
@@ -304,17 +306,21 @@ def _draw_curves(layout: Layout, wiggle: NDArray[np.float64]) -> list[Street]:
     for street in layout.scheme.streets:
         first, last = layout.poses[street.index, 0], layout.poses[street.index, 1]
         chord = last.position - first.position
+        direct = len(street.path) == 2 and street.kind is not kinds.RAMP
         along = float(np.dot(chord, direction(first.heading)))
-        if np.linalg.norm(chord) < SHORTEST_STREET or along < -20.0:
+        if direct and along < SHORTEST_STREET:
             return _around(layout, street)
         needed = max(street.reach("left"), street.reach("right")) + 6.0
         best: Curve | None = None
-        for share in (0.17, 0.13, 0.21, 0.1):
-            curve = spline(_control(layout, street, share, float(wiggle[street.index])))
+        for share, spread in SHAPES:
+            curve = spline(_control(layout, street, share, spread, float(wiggle[street.index])))
             if best is None or curve.tightest_radius > best.tightest_radius:
                 best = curve
             if best.tightest_radius >= max(needed, 16.0):
                 break
+        if best is None or best.tightest_radius < needed:
+            # One corner with clothoids ignores the plan's bends but wastes no room.
+            best = connect(first.position, first.heading, last.position, last.heading + np.pi)
         if best is None or best.tightest_radius < needed or best.length < SHORTEST_STREET:
             return _around(layout, street)
         changed = max(abs(a - b) for a, b in zip(*street.lanes, strict=True))
@@ -332,15 +338,31 @@ def _around(layout: Layout, street: Street) -> list[Street]:
     return found
 
 
-def _control(layout: Layout, street: Street, share: float, wiggle: float) -> NDArray[np.float64]:
-    """Control points: a straight start, the bends of the plan, a straight end."""
+def _control(
+    layout: Layout, street: Street, share: float, spread: float, wiggle: float
+) -> NDArray[np.float64]:
+    """Control points: a straight start, the bends of the plan, a straight end.
+
+    Args:
+        layout: has the poses at both ends.
+        street: whose curve is wanted.
+        share: length of the two steps that stay straight at an end, as part of the first leg.
+        spread: how far a bend's control point is drawn apart along the street, as part of its
+            shorter leg; wider bends are gentler.
+        wiggle: how far a street without bends swings out in its middle, -1 to 1.
+    """
     first, last = layout.poses[street.index, 0], layout.poses[street.index, 1]
-    bends = [layout.position(point) for point in street.path[1:-1]]
-    start_leg = np.linalg.norm((bends[0] if bends else last.position) - first.position)
-    end_leg = np.linalg.norm((bends[-1] if bends else first.position) - last.position)
-    start = [first.position + k * share * start_leg * direction(first.heading) for k in range(3)]
-    end = [last.position + k * share * end_leg * direction(last.heading) for k in range(3)]
-    if not bends and start_leg > 70.0:
+    corners = [layout.position(point) for point in street.path[1:-1]]
+    stops = [first.position, *corners, last.position]
+    legs = np.linalg.norm(np.diff(stops, axis=0), axis=1)
+    start = [first.position + k * share * legs[0] * direction(first.heading) for k in range(3)]
+    end = [last.position + k * share * legs[-1] * direction(last.heading) for k in range(3)]
+    bends = []
+    for k, corner in enumerate(corners):
+        along = stops[k + 2] - stops[k]
+        step = spread * min(legs[k], legs[k + 1]) * along / np.linalg.norm(along)
+        bends += [corner - step, corner + step] if spread else [corner]
+    if not corners and legs[0] > 70.0:
         chord = last.position - first.position
         middle = 0.5 * (start[2] + end[2])
         bends = [middle + 0.15 * wiggle * np.array([-chord[1], chord[0]])]

@@ -9,12 +9,13 @@ two edges of cross, thinned until no junction has more than four arms or two arm
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from gigalane.maps.generate.curves import direction, wrap
+from gigalane.maps.generate.curves import direction
 from gigalane.maps.generate.settings import TownSettings
 
 CLOSEST_ARMS = np.deg2rad(52.0)
@@ -213,30 +214,30 @@ def _without_stubs(rng: Generator, edges: set[Edge], settings: TownSettings) -> 
 
 
 def _chains(edges: set[Edge]) -> list[tuple[int, ...]]:
-    """Joins edges at points with two arms; chains that close on themselves are dropped."""
-    degree: dict[int, int] = {}
-    for edge in edges:
-        for end in edge:
-            degree[end] = degree.get(end, 0) + 1
+    """Joins edges at points with two arms; chains that close on themselves are taken away."""
+    while True:
+        chains = _joined(edges)
+        loops = [path for path in chains if path[0] == path[-1]]
+        if not loops:
+            return chains
+        edges = edges - {_edge(a, b) for path in loops for a, b in pairwise(path)}
+
+
+def _joined(edges: set[Edge]) -> list[tuple[int, ...]]:
+    ends = [end for edge in edges for end in edge]
     chains: list[tuple[int, ...]] = []
     used: set[Edge] = set()
-    for start in sorted(point for point, count in degree.items() if count != 2):
+    for start in sorted(set(ends)):
+        if ends.count(start) == 2:
+            continue
         for following in _around(edges, start):
             if _edge(start, following) in used:
                 continue
             path = [start, following]
             used.add(_edge(start, following))
-            while degree[path[-1]] == 2:
+            while ends.count(path[-1]) == 2 and path[-1] != start:
                 arms = _around(edges, path[-1])
                 path.append(arms[0] if arms[1] == path[-2] else arms[1])
                 used.add(_edge(path[-2], path[-1]))
-            if path[0] != path[-1]:
-                chains.append(tuple(path))
+            chains.append(tuple(path))
     return chains
-
-
-def turn_at(positions: NDArray[np.float64], path: tuple[int, ...], step: int) -> float:
-    """How sharply a path turns at one of its bends [rad], positive to the left."""
-    before = positions[path[step]] - positions[path[step - 1]]
-    after = positions[path[step + 1]] - positions[path[step]]
-    return wrap(float(np.arctan2(after[1], after[0]) - np.arctan2(before[1], before[0])))

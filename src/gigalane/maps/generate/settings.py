@@ -43,8 +43,8 @@ class TownSettings:
         left_hand_traffic: whether traffic keeps left.
     """
 
-    size_m: float = 340.0
-    spacing_m: float = 72.0
+    size_m: float = 400.0
+    spacing_m: float = 60.0
     minimum_junctions: int = 8
     maximum_junctions: int = 20
     thinning_share: float = 0.15

@@ -3,6 +3,7 @@
 const CELL = 80; // lines are grouped into squares this large, to skip those out of sight [m]
 const DETAIL = { crossing: 0.8, arrow: 2.2, signal: 2.2, sign_stop: 2.2, sign_yield: 2.2 }; // least pixels a metre
 const DASH_SCALE = 1.6; // broken lines turn into faint ones below this
+const LAMP = 0.36; // radius of a light's lamp [m]
 const DECK_ALPHA = 0.86; // a road above another lets a little of it through
 
 class MapDrawing {
@@ -11,6 +12,7 @@ class MapDrawing {
     this.areas = [[], []]; // by level, in drawing order: {role, path}
     this.lines = [[], []]; // by level: {role, width, dash, path, box}
     this.stopLines = [];
+    this.signals = []; // lights and the stop line each belongs to
     const points = decoded.arrays.points;
     const unit = decoded.steps.points;
     const cells = new Map();
@@ -22,6 +24,7 @@ class MapDrawing {
         at += count;
         return ring;
       });
+      if (role === "signal" && index >= 0) this.signals.push({ index, level, at: middle(rings[0]) });
       if (role === "stop_line") this.stopLines.push({ index, width, dash, level, ring: rings[0] });
       else if (isArea) this.addArea(role, level, rings);
       else rings.forEach((ring) => this.addLine(cells, { role, width, dash, level }, ring));
@@ -99,6 +102,19 @@ class MapDrawing {
     context.globalAlpha = 1;
   }
 
+  /** Lamps of the lights in their colour. */
+  drawSignals(context, camera, palette, states, level) {
+    if (camera.scale < DETAIL.signal) return;
+    for (const signal of this.signals) {
+      const state = states[signal.index];
+      if (signal.level !== level || !state) continue;
+      context.fillStyle = palette.light_colors[state];
+      context.beginPath();
+      context.arc(...signal.at, LAMP, 0, 7);
+      context.fill();
+    }
+  }
+
   /** Stop lines in the colour of their light; from far away a light is a dot. */
   drawStopLines(context, camera, palette, states, level) {
     for (const line of this.stopLines) {
@@ -119,8 +135,10 @@ class MapDrawing {
       context.strokeStyle = state ? color : palette.map_colors.stop_line;
       if (state) {
         context.globalAlpha = 0.28;
-        context.lineWidth = line.width + Math.max(1.0, 5 / camera.scale);
+        context.lineWidth = line.width + Math.max(0.8, 5 / camera.scale);
+        context.lineCap = "round";
         context.stroke();
+        context.lineCap = "butt";
         context.globalAlpha = 1;
       }
       context.lineWidth = Math.max(line.width, 2 / camera.scale);
@@ -129,4 +147,8 @@ class MapDrawing {
       context.setLineDash([]);
     }
   }
+}
+
+function middle(ring) {
+  return [0, 1].map((axis) => ring.reduce((sum, point) => sum + point[axis], 0) / ring.length);
 }

@@ -1,7 +1,8 @@
 // Road users, and what is drawn for the one that is followed: path, way-points, halo.
 
-const FIGURE_PIXELS = 13; // shorter road users are darts
-const DART_PIXELS = 11;
+const DART_PIXELS = 11; // vehicles shorter than this are darts of this length
+const DOT_PIXELS = 8; // the same for cyclists and pedestrians
+const SMALL = 2.5; // road users shorter than this are no vehicles [m]
 const FLASH_SECONDS = 2.5; // how long the place of an event is marked
 const TRAIL_SECONDS = 6;
 
@@ -19,33 +20,24 @@ class UserDrawing {
     }
     this.dart = outline(payload.dart);
     this.braking = payload.braking;
-    this.fills = new Map();
+    this.partColors = payload.parts;
   }
 
   /** Colours of a figure's parts for one driver. */
   fillsFor(palette, driver) {
-    const key = `${palette.name}${driver}`;
-    if (!this.fills.has(key)) {
-      const body = palette.driver_colors[driver % palette.driver_colors.length];
-      this.fills.set(key, {
-        body, roof: mixed(body, "#ffffff", 0.26), shade: mixed(body, "#000000", 0.4),
-        glass: palette.glass, lamp: "#fff6d8", tyre: "#20252c", brake: mixed(body, "#5a0d0d", 0.65),
-      });
-    }
-    return this.fills.get(key);
+    const fills = this.partColors[palette.name];
+    return fills[driver % fills.length];
   }
 
   draw(context, camera, palette, world, state) {
     const fills = this.fillsFor(palette, state.driver);
     const parts = this.figures[world.kinds[state.kind]] || this.figures.other;
-    const isFar = state.length * camera.scale < FIGURE_PIXELS;
+    const least = (state.length < SMALL ? DOT_PIXELS : DART_PIXELS) / camera.scale;
     context.save();
     context.translate(state.x, state.y);
     context.rotate(state.heading);
-    if (isFar) {
-      const isSmall = state.length < 2.5;
-      const length = Math.max(state.length, (isSmall ? 7 : DART_PIXELS) / camera.scale);
-      context.scale(length, length * 0.72);
+    if (state.length < least) {
+      context.scale(least, least * 0.72);
       context.lineWidth = 0.16;
       context.strokeStyle = palette.map_colors.land;
       context.stroke(this.dart);
@@ -119,6 +111,7 @@ class UserDrawing {
     for (let k = step + 1; k <= drive.last; k++) context.lineTo(...at(k));
     context.stroke();
     context.setLineDash([]);
+    context.lineCap = "butt";
     context.lineWidth = Math.max(0.35, 2.5 * pixel);
     const oldest = Math.max(drive.first, step - Math.round(TRAIL_SECONDS / world.dt));
     for (let k = oldest; k <= step; k++) {
@@ -129,7 +122,6 @@ class UserDrawing {
       context.stroke();
     }
     context.globalAlpha = 1;
-    context.lineCap = "butt";
   }
 
   waypoints(context, camera, palette, world, state) {
@@ -190,11 +182,4 @@ function disc(context, x, y, radius, color) {
 
 function eventColor(palette, name) {
   return palette.event_colors[name] || palette.event_colors[""];
-}
-
-/** A colour between two #rrggbb. */
-function mixed(from, to, share) {
-  const parts = [from, to].map((c) => [1, 3, 5].map((k) => parseInt(c.slice(k, k + 2), 16)));
-  const rgb = parts[0].map((v, k) => Math.round(v + share * (parts[1][k] - v)));
-  return `rgb(${rgb.join(" ")})`;
 }

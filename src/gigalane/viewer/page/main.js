@@ -55,7 +55,7 @@ async function openWorld(index) {
   element("world-title").textContent = app.world.title;
   document.title = `${app.world.title} \u2013 gigalane replay`;
   const plural = app.world.agents === 1 ? "" : "s";
-  element("world-facts").textContent = `${app.world.agents} slot${plural}, every ${Number(app.world.dt.toFixed(3))} s`;
+  element("world-facts").textContent = `${app.world.agents} road user${plural} at a time`;
   if (!isSameMap) camera.fit(payload.maps[header.map].extent);
   refreshWorld();
 }
@@ -183,6 +183,7 @@ function drawScene() {
     if (level && !drawing.hasDeck) break;
     drawing.draw(context, camera, palette.map_colors, level);
     drawing.drawStopLines(context, camera, palette, lights, level);
+    drawing.drawSignals(context, camera, palette, lights, level);
     if (followed && level === 0) {
       users.path(context, camera, palette, world, app.agent, app.time);
       users.waypoints(context, camera, palette, world, followed);
@@ -367,7 +368,7 @@ async function start() {
   await applyAddress();
   addEventListener("hashchange", () => guarded(applyAddress()));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", applyTheme);
-  new ResizeObserver(changed).observe(camera.canvas);
+  new ResizeObserver(() => { changed(); drawScene(); }).observe(camera.canvas); // before it is painted stretched
   requestAnimationFrame(frame);
 }
 

@@ -174,6 +174,7 @@ class Panel {
     if (agent === null || element("page-user").hidden) return;
     const state = world.state(agent, time);
     element("user-absent").hidden = state !== null;
+    element("user-present").classList.toggle("absent", state === null);
     const step = world.stepAt(time);
     element("speed").textContent = state ? String(Math.abs(Math.round(state.speed * 3.6))) : "\u2013";
     const limit = state && state.lane >= 0 ? this.map.lanes.limit[state.lane] : null;

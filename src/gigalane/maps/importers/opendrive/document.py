@@ -117,8 +117,8 @@ def _read_stream(stream: _Bounded, file: str) -> Document:
         count += 1
         if root is None:
             root = element
-            if root.tag != "OpenDRIVE":
-                reason = f"root element is <{root.tag}>, not <OpenDRIVE>; is it another format?"
+            if element.tag != "OpenDRIVE":
+                reason = f"root element is <{element.tag}>, not <OpenDRIVE>; another format?"
                 raise MapError(file, "", reason)
         if count > MAXIMUM_ELEMENTS or depth > MAXIMUM_DEPTH:
             raise MapError(file, "", "has more or deeper elements than any road network needs")

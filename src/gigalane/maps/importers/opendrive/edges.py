@@ -23,12 +23,14 @@ def road_edges(pieces: dict[Key, LanePiece]) -> list[Boundary]:
     """Both edges of every run of drivable lanes that lie side by side, outside junctions.
 
     Each edge runs in the direction of travel of the lane that it belongs to.
+
+    Args:
+        pieces: lanes in the order of their roads, sections, and from left to right along s.
     """
     found: list[Boundary] = []
     outside = [piece for piece in pieces.values() if piece.junction is None]
     for section, lanes in groupby(outside, key=lambda piece: piece.key[:2]):
-        across = sorted(lanes, key=lambda piece: -piece.key[2])  # from left to right along s
-        runs = groupby(across, key=lambda piece: piece.type in DRIVABLE_LANE_TYPES)
+        runs = groupby(lanes, key=lambda piece: piece.type in DRIVABLE_LANE_TYPES)
         edges: list[tuple[Polyline, tuple[RoadMark, ...]]] = []
         for drivable, run in runs:
             if drivable:

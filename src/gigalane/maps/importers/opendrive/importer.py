@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
+
 from gigalane.maps.importers.opendrive.document import read_document
 from gigalane.maps.importers.opendrive.edges import road_edges
 from gigalane.maps.importers.opendrive.lanes import MAXIMUM_POINTS, Key, LanePiece, sample_road
@@ -37,28 +39,33 @@ def read_opendrive(path: str | os.PathLike[str]) -> RoadMap:
         MapError: the file cannot be read or parsed, holds numbers that make no road, or has no
             lane that a car can drive on.
     """
-    file = Path(path)
-    document = read_document(file)
+    document = read_document(Path(path))
+    # Absurd numbers overflow on the way; they are caught where lanes are checked to be finite.
+    with np.errstate(all="ignore"):
+        return _build(document, _map_name(Path(path)))
+
+
+def _build(document: Document, name: str) -> RoadMap:
+    """Turns records into a road map."""
     pieces, lines = _lay_out(document)
     if not any(piece.type in DRIVABLE_LANE_TYPES for piece in pieces.values()):
         reason = "has no drivable lane; a map needs at least one road with a driving lane"
-        raise MapError(os.fspath(path), "", reason)
+        raise MapError(document.file, "", reason)
     successors, predecessors = join_lanes(pieces, document)
-    lanes = tuple(
-        _finish(piece, successors[key], predecessors[key]) for key, piece in pieces.items()
-    )
     network = Network(document, lines, pieces, successors, predecessors)
     signals, governed = place_signals(network)
     signals, programs = take_turns(signals, governed, document)
+    stop_lines = place_stop_lines(network, signals, governed)
+    crossings = place_crossings(network)
     roads = document.roads.values()
     return RoadMap(
-        name=_map_name(file),
-        lanes=lanes,
+        name=name,
+        lanes=tuple(_finish(p, successors[k], predecessors[k]) for k, p in pieces.items()),
         boundaries=tuple(road_edges(pieces)),
         signals=tuple(signals),
         signal_programs=tuple(programs),
-        stop_lines=tuple(place_stop_lines(network, signals, governed)),
-        crossings=tuple(place_crossings(network)),
+        stop_lines=tuple(stop_lines),
+        crossings=tuple(crossings),
         left_hand_traffic=2 * sum(road.left_hand_traffic for road in roads) > len(roads),
         geo_reference=document.geo_reference,
         warnings=tuple(document.warnings),
@@ -73,13 +80,15 @@ def _lay_out(document: Document) -> tuple[dict[Key, LanePiece], dict[str, Refere
     for road in document.roads.values():
         try:
             lines[road.id] = line = ReferenceLine(road)
-            for piece in sample_road(road, line, document, budget):
-                pieces[piece.key] = piece
-                budget -= 3 * len(piece.s)
+            found = list(sample_road(road, line, document, budget))
         except MapError:
             raise
         except ValueError as error:
             raise MapError(document.file, f'road "{road.id}"', str(error)) from error
+        budget -= sum(3 * len(piece.s) for piece in found)
+        # In the order of sections, and in each from left to right.
+        found.sort(key=lambda piece: (piece.key[1], -piece.key[2]))
+        pieces.update((piece.key, piece) for piece in found)
     return pieces, lines
 
 

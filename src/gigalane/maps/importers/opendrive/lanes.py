@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,8 @@ MINIMUM_STEP = 0.01
 """Record boundaries closer than this to another [m] get no cross-section of their own."""
 MINIMUM_WIDTH = 0.01
 """A lane nowhere wider than this [m] has no surface."""
+MAXIMUM_COORDINATE = 1e8
+"""Farthest from the origin a lane may lie [m]; projections of the Earth stay below 5e7."""
 MAXIMUM_POINTS = 20_000_000
 """Most lane points of a map; the largest CARLA town needs half a million."""
 
@@ -187,13 +190,12 @@ def _sample_span(
     """The lanes of one side of one section."""
     place = f'road "{road.id}", lane section {span.section.index}'
     edges = _Edges(road, span)
-    with np.errstate(all="ignore"):
-        s, within = _stations(line, edges, span, document.file, place, budget)
-        origin, across, up, _ = line.frame(s, within)
-        offset, height = edges.offsets(s, within, line.superelevation)
-        points = origin + offset[..., None] * across + height[..., None] * up
-    if not np.isfinite(points).all():
-        raise MapError(document.file, place, "has edges that are not finite; check its polynomials")
+    s, within = _stations(line, edges, span, document.file, place, budget)
+    origin, across, up, _ = line.frame(s, within)
+    offset, height = edges.offsets(s, within, line.superelevation)
+    points = origin + offset[..., None] * across + height[..., None] * up
+    if not (np.abs(points) < MAXIMUM_COORDINATE).all():  # also catches what is not a number
+        raise MapError(document.file, place, "runs off to infinity; check its numbers")
     return _pieces(road, span, s, points, document, place)
 
 
@@ -330,7 +332,7 @@ def _pieces(
 
 def _join_neighbors(pieces: list[LanePiece], side: int) -> None:
     """Tells lanes that lie side by side and run the same way about each other."""
-    for inner, outer in zip(pieces, pieces[1:], strict=False):
+    for inner, outer in pairwise(pieces):
         if inner.forward != outer.forward:
             continue
         if (side < 0) == inner.forward:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,7 +147,7 @@ _Sides = dict[tuple[str, int], list[Span]]
 
 def _inside_road(road: RoadRecord, along: list[Span]) -> Iterator[tuple[End, End]]:
     """Joints between consecutive sections of one side."""
-    for before, after in zip(along, along[1:], strict=False):
+    for before, after in pairwise(along):
         here, there = before.section, after.section
         pairs = {(lane.id, other) for lane in before.lanes for other in lane.successors}
         pairs |= {(other, lane.id) for lane in after.lanes for other in lane.predecessors}

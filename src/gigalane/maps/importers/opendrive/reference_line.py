@@ -161,7 +161,7 @@ def _step_count(wanted: float) -> int:
     """Steps to integrate in, bounded; a curve that wants more is not a road's."""
     if not wanted <= MAXIMUM_STEPS:  # also catches a result that is not a number
         raise ValueError("a curve winds or reaches too far to be a road")
-    return max(int(math.ceil(wanted)), 4)
+    return max(math.ceil(wanted), 4)
 
 
 def _curve(geometry: Geometry) -> _Curve:

@@ -17,10 +17,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
-from gigalane.maps.importers.opendrive.lanes import Key, LanePiece
+from gigalane.maps.importers.opendrive.lanes import MAXIMUM_COORDINATE, Key, LanePiece
 from gigalane.maps.importers.opendrive.records import Document, RoadRecord, SignalRecord
 from gigalane.maps.importers.opendrive.reference_line import ReferenceLine
 from gigalane.maps.road import (
@@ -49,7 +50,7 @@ RIGHT_OF_WAY = {SignalType.TRAFFIC_LIGHT, SignalType.STOP, SignalType.YIELD}
 _CAR_LANE_TYPES = ROUTABLE_LANE_TYPES | {LaneType.BUS}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(eq=False)
 class Network:
     """The laid-out roads that signals are placed on.
 
@@ -59,7 +60,6 @@ class Network:
         pieces: lanes that have a surface.
         successors: what each lane continues in.
         predecessors: what continues in each lane.
-        by_road: the lanes of each road.
     """
 
     document: Document
@@ -67,12 +67,19 @@ class Network:
     pieces: dict[Key, LanePiece]
     successors: dict[Key, tuple[Key, ...]]
     predecessors: dict[Key, tuple[Key, ...]]
-    by_road: dict[str, list[LanePiece]] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        """Sorts the lanes by road."""
+    @cached_property
+    def by_road(self) -> dict[str, list[LanePiece]]:
+        """The lanes of each road."""
+        found: dict[str, list[LanePiece]] = {}
         for key, piece in self.pieces.items():
-            self.by_road.setdefault(key[0], []).append(piece)
+            found.setdefault(key[0], []).append(piece)
+        return found
+
+    @cached_property
+    def orientation_is_reversed(self) -> bool:
+        """Whether the file's "+" means "for traffic against s"."""
+        return _orientation_is_reversed(self)
 
 
 @dataclass(slots=True, eq=False)
@@ -115,25 +122,28 @@ def place_signals(network: Network) -> tuple[list[Signal], dict[str, Governed]]:
                 while unique in definitions:
                     unique += "'"
                 definitions[unique] = (road, record)
-    reversed_orientation = _orientation_is_reversed(network)
     groups = _controller_of(network.document)
     signals, governed = [], {}
     for identity, (road, record) in definitions.items():
+        position, heading = _pose(network, road, record)
+        if not (np.abs(position) < MAXIMUM_COORDINATE).all() or not math.isfinite(heading):
+            place = f'road "{road.id}", signal "{record.id}"'
+            network.document.warn(place, "stands nowhere near the road; left out")
+            continue
         found = Governed()
         for where, spoken in references[identity]:
-            _extend(found, network, where, spoken, reversed_orientation)
+            _extend(found, network, where, spoken)
         if _names_lanes(record) or not references[identity]:
-            _extend(found, network, road, record, reversed_orientation)
+            _extend(found, network, road, record)
         type_ = signal_type(record)
         governed[identity] = found
         lanes = found.approaches if type_ in RIGHT_OF_WAY and found.approaches else found.lanes
-        position, heading = _pose(network, road, record, reversed_orientation)
         signals.append(
             Signal(
                 id=identity,
                 type=type_,
                 position=position,
-                heading=heading,
+                heading=math.remainder(heading, math.tau),
                 lanes=tuple(network.pieces[key].id for key in lanes),
                 group=groups.get(identity) if type_ is SignalType.TRAFFIC_LIGHT else None,
                 value=_speed(record) if type_ is SignalType.SPEED_LIMIT else None,
@@ -147,31 +157,28 @@ def _names_lanes(record: SignalRecord) -> bool:
     return any(first != 0 or last != 0 for first, last in record.lanes)
 
 
-def _extend(
-    found: Governed, network: Network, road: RoadRecord, record: SignalRecord, reverse: bool
-) -> None:
+def _extend(found: Governed, network: Network, road: RoadRecord, record: SignalRecord) -> None:
     """Adds the lanes that one record speaks for."""
-    for piece in _lanes_of(network, road, record, reverse):
+    for piece in lanes_of(network, road, record):
         found.lanes[piece.key] = None
         found.approaches |= _approaches(network, piece, record.s)
 
 
-def _lanes_of(
-    network: Network, road: RoadRecord, record: SignalRecord, reverse: bool
-) -> list[LanePiece]:
+def lanes_of(network: Network, road: RoadRecord, record: SignalRecord) -> list[LanePiece]:
     """The car lanes beside a record that its validity and orientation are for."""
     beside = _lanes_beside(network, road, record)
     if _names_lanes(record):
-        beside = [
-            piece
-            for piece in beside
-            if any(min(pair) <= piece.key[2] <= max(pair) for pair in record.lanes)
-        ]
+        beside = [piece for piece in beside if _is_named(piece, record)]
     if record.orientation not in ("+", "-"):
         return beside
-    forward = (record.orientation == "+") != reverse
+    forward = (record.orientation == "+") != network.orientation_is_reversed
     facing = [piece for piece in beside if piece.forward == forward]
     return facing if facing or not _names_lanes(record) else beside
+
+
+def _is_named(piece: LanePiece, record: SignalRecord) -> bool:
+    """Whether a record's validity names a lane."""
+    return any(min(pair) <= piece.key[2] <= max(pair) for pair in record.lanes)
 
 
 def _lanes_beside(network: Network, road: RoadRecord, record: SignalRecord) -> list[LanePiece]:
@@ -234,8 +241,7 @@ def _orientation_is_reversed(network: Network) -> bool:
             stated = record.orientation == "+"
             beside = _lanes_beside(network, road, record)
             if _names_lanes(record):
-                named = _lanes_of(network, road, record, reverse=False)
-                directions = {piece.forward for piece in named}
+                directions = {piece.forward for piece in beside if _is_named(piece, record)}
             elif road.junction is None and signal_type(record) in RIGHT_OF_WAY:
                 leading = [piece for piece in beside if _approaches(network, piece, record.s)]
                 directions = {piece.forward for piece in leading}
@@ -246,18 +252,16 @@ def _orientation_is_reversed(network: Network) -> bool:
     return votes > 0
 
 
-def _pose(
-    network: Network, road: RoadRecord, record: SignalRecord, reverse: bool
-) -> tuple[np.ndarray, float]:
+def _pose(network: Network, road: RoadRecord, record: SignalRecord) -> tuple[np.ndarray, float]:
     """Where a signal stands (3,) [m] and which way its face looks [rad]."""
     position, heading = network.lines[road.id].point(record.s, record.t, record.z_offset)
     # A face looks at the traffic it is for, so against the road where it is for traffic along s.
-    against = reverse or record.orientation != "-"
+    against = network.orientation_is_reversed or record.orientation != "-"
     if record.orientation not in ("+", "-"):
-        directions = {piece.forward for piece in _lanes_of(network, road, record, reverse)}
+        directions = {piece.forward for piece in lanes_of(network, road, record)}
         against = directions != {False}
     face = heading + record.heading_offset + (math.pi if against else 0.0)
-    return position, math.remainder(face, math.tau)
+    return position, face
 
 
 def _speed(record: SignalRecord) -> float | None:

@@ -14,10 +14,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from gigalane.maps.importers.opendrive.lanes import Key, LanePiece
+from gigalane.maps.importers.opendrive.lanes import MAXIMUM_COORDINATE, Key, LanePiece
 from gigalane.maps.importers.opendrive.records import ObjectRecord, SignalRecord
 from gigalane.maps.importers.opendrive.reference_line import ReferenceLine
-from gigalane.maps.importers.opendrive.signals import Governed, Network
+from gigalane.maps.importers.opendrive.signals import Governed, Network, lanes_of
 from gigalane.maps.road import Crossing, Signal, SignalType, StopLine, StopRule
 
 Array = NDArray[np.float64]
@@ -46,7 +46,7 @@ def place_stop_lines(
             for key, junction in governed[signal.id].approaches.items():
                 heeded.setdefault(key, []).append(signal)
                 junctions.setdefault(key, junction)
-    painted = _painted_lines(network)
+    painted, signed = _painted_lines(network), _signed_lines(network)
     found = []
     for key, all_signals in heeded.items():
         type_ = next(t for t in _RULES if any(s.type is t for s in all_signals))
@@ -55,7 +55,7 @@ def place_stop_lines(
             StopLine(
                 id=f"stop:{piece.id}",
                 rule=_RULES[type_],
-                polyline=_line_across(piece, painted),
+                polyline=_line_across(piece, painted, signed.get(key)),
                 lanes=(piece.id,),
                 signals=tuple(s.id for s in all_signals if s.type is type_),
                 junction=junctions[key],
@@ -65,7 +65,7 @@ def place_stop_lines(
 
 
 def _painted_lines(network: Network) -> Array:
-    """Ends of every painted stop line in plan view, (K, 2, 2) [m]."""
+    """Ends of every stop line that is an object, in plan view, (K, 2, 2) [m]."""
     found = []
     for road in network.document.roads.values():
         line = network.lines[road.id]
@@ -76,9 +76,6 @@ def _painted_lines(network: Network) -> Array:
             ):
                 corners = _outline(line, record)[:, :2]
                 found.append(_longest_chord(corners))
-        for record in road.signals:
-            if record.type == "294":
-                found.append(_across_road(line, record))
     return np.array(found).reshape(-1, 2, 2)
 
 
@@ -88,23 +85,32 @@ def _longest_chord(corners: Array) -> Array:
     return corners[list(np.unravel_index(int(apart.argmax()), apart.shape))]
 
 
-def _across_road(line: ReferenceLine, record: SignalRecord) -> Array:
-    """Ends of a painted line that is `width` wide around its t, (2, 2) [m]."""
-    half = max(record.width, 3.0) / 2.0
-    ends = [line.point(record.s, record.t + side * half)[0][:2] for side in (1.0, -1.0)]
-    return np.array(ends)
+def _signed_lines(network: Network) -> dict[Key, float]:
+    """Where stop lines given as sign 294 lie along the road [m], by the lanes they are for.
+
+    Writers disagree whether its t is an end or the middle of the line, so lanes are told by
+    direction and validity alone.
+    """
+    return {
+        piece.key: record.s
+        for road in network.document.roads.values()
+        for record in road.signals
+        if record.type == "294"
+        for piece in lanes_of(network, road, record)
+    }
 
 
-def _line_across(piece: LanePiece, painted: Array) -> Array:
+def _line_across(piece: LanePiece, painted: Array, signed: float | None) -> Array:
     """Ends of a lane's stop line, the driver's left first, (2, 3) [m]."""
     center = piece.center[:, :2]
     steps = np.linalg.norm(np.diff(center, axis=0), axis=1)
     arc = np.concatenate([[0.0], np.cumsum(steps)])
-    stop = arc[-1]
-    for one, other in painted:
-        crossed = _crossing_of(center, arc, one, other)
-        if crossed is not None and arc[-1] - crossed <= MAXIMUM_SETBACK:
-            stop = min(stop, crossed)
+    lines = [_crossing_of(center, arc, one, other) for one, other in painted]
+    if signed is not None:
+        order = slice(None) if piece.forward else slice(None, None, -1)
+        lines.append(float(np.interp(signed, piece.s[order], arc[order])))
+    near = [line for line in lines if line is not None and arc[-1] - line <= MAXIMUM_SETBACK]
+    stop = min(near, default=arc[-1])
     row = min(int(np.searchsorted(arc, stop, side="right")) - 1, len(arc) - 2)
     share = (stop - arc[row]) / max(steps[row], 1e-9)
     edges = np.stack([piece.left, piece.right])
@@ -142,7 +148,7 @@ def place_crossings(network: Network) -> list[Crossing]:
         ]
         for identity, outline in outlines:
             name = identity if identity and identity not in found else f"{road.id}:{identity}"
-            if len(outline) < 3 or not np.isfinite(outline).all():
+            if len(outline) < 3 or not (np.abs(outline) < MAXIMUM_COORDINATE).all():
                 place = f'road "{road.id}", crossing "{identity}"'
                 network.document.warn(place, "has no area; left out")
             else:

@@ -1,0 +1,275 @@
+"""Drives a policy or a script through worlds it has not seen and counts what happens.
+
+Each world runs for twice the time of an episode. Episodes that begin in the first half are
+counted, and each of them has the full time to end in; road users that appear later are traffic.
+So no counted episode is cut short, and those that end early do not crowd the figures.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gigalane.acting.policy import IdleActor, PolicyActor
+from gigalane.core.settings import SettingsError
+from gigalane.maps.compile import CompiledMap, compile_map
+from gigalane.maps.road import RoadMap
+from gigalane.metrics.episodes import EPISODE, EpisodeCounter
+from gigalane.metrics.summary import Figure, summarize
+from gigalane.policies.policy import Policy
+from gigalane.rollout import Observer, roll_out
+from gigalane.sim.recorder import Recorder
+from gigalane.sim.recording import Recording
+from gigalane.sim.settings import (
+    MAX_AGENTS,
+    LightSettings,
+    ObservationSettings,
+    PersonaSettings,
+    ScriptName,
+    SimulatorSettings,
+    SpawnSettings,
+    TrafficSettings,
+)
+from gigalane.sim.simulator import Simulator
+from gigalane.worlds.vector import VectorWorld
+from gigalane.worlds.world import World
+
+Subject = Policy | ScriptName
+"""Who is evaluated: a policy, or the name of a script."""
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """What an evaluation runs.
+
+    Attributes:
+        episodes: agent episodes to count at least, over all maps.
+        agents: road users in a world; 0 derives them from `density`.
+        density: vehicles per lane-kilometre, used where `agents` is 0.
+        seconds: time of an episode [s].
+        dt: time step [s].
+        seed: of everything random.
+        greedy: whether policies take their most likely action.
+        record: worlds to record, the first of each map first.
+        persona: how careful the drivers are asked to be.
+        lights: how lights behave; by default drawn as in training.
+        spawn: who appears.
+        observation: what policies see.
+    """
+
+    episodes: int = 256
+    agents: int = 0
+    density: float = 10.0
+    seconds: float = 60.0
+    dt: float = 0.1
+    seed: int = 0
+    greedy: bool = True
+    record: int = 0
+    persona: PersonaSettings = field(default_factory=PersonaSettings.strict)
+    lights: LightSettings = field(default_factory=LightSettings)
+    spawn: SpawnSettings = field(default_factory=SpawnSettings)
+    observation: ObservationSettings = field(default_factory=ObservationSettings)
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot be run."""
+        if self.episodes < 1 or self.seconds <= 0 or self.density <= 0 or self.agents < 0:
+            raise SettingsError("evaluate: episodes, seconds and density must be above 0")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found.
+
+    Attributes:
+        name: of the subject.
+        figures: rates and scores by name.
+        episodes: the counted episodes, records of `EPISODE`.
+        recordings: of the worlds that were recorded.
+        settings: what was run.
+        maps: names of the maps.
+        seconds: wall time it took [s].
+    """
+
+    name: str
+    figures: dict[str, Figure]
+    episodes: NDArray[np.void]
+    recordings: tuple[Recording, ...]
+    settings: EvaluateSettings
+    maps: tuple[str, ...]
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures and what they were measured on, as JSON has it."""
+        return {
+            "policy": self.name,
+            **{name: figure.as_json() for name, figure in self.figures.items()},
+            "episodes": len(self.episodes),
+            "kilometres": round(float(self.episodes["metres"].sum()) / 1000.0, 3),
+            "maps": list(self.maps),
+            "settings": asdict(self.settings),
+            "seconds": round(self.seconds, 2),
+        }
+
+
+def evaluate(
+    name: str,
+    subject: Subject,
+    maps: Sequence[RoadMap],
+    settings: EvaluateSettings | None = None,
+    *,
+    on_progress: Callable[[float], None] | None = None,
+) -> Evaluation:
+    """Evaluates a driver closed-loop: it drives every vehicle of every world.
+
+    Args:
+        name: what to call it in the report.
+        subject: a policy, or the name of a script.
+        maps: where it drives.
+        settings: how long, how dense, at which time step.
+        on_progress: told the share done, 0 to 1.
+
+    Returns:
+        What was found.
+
+    Raises:
+        SettingsError: if the settings fit neither the maps nor the policy.
+    """
+    settings = settings or EvaluateSettings()
+    began = time.perf_counter()
+    tables: list[NDArray[np.void]] = [np.zeros(0, EPISODE)]
+    recordings: list[Recording] = []
+    for number, road_map in enumerate(maps):
+        compiled = compile_map(road_map)
+        world = _world(subject, road_map, compiled, settings, settings.episodes / len(maps))
+        counter = EpisodeCounter(world, starts_before_s=settings.seconds)
+        observers: list[Observer] = [counter]
+        share = settings.record // len(maps) + (number < settings.record % len(maps))
+        recorders = [
+            Recorder(world.simulator, road_map, k, f"{name} on {road_map.name}, world {k}")
+            for k in range(min(share, world.simulator.shape[0]))
+        ]
+        observers += [_Recording(recorder, settings.seconds) for recorder in recorders]
+        if on_progress:
+            observers.append(_Progress(on_progress, number, len(maps), settings))
+        actor = (IdleActor() if isinstance(subject, str)
+                 else PolicyActor(subject, greedy=settings.greedy, seed=settings.seed))
+        roll_out(world, actor, _steps(settings), *observers)
+        table = counter.table()
+        # World numbers go on counting from map to map, so that all can be resampled together.
+        table["world"] += 1_000_000 * number
+        tables.append(table)
+        recordings += [recorder.recording() for recorder in recorders]
+    episodes = np.concatenate(tables)
+    return Evaluation(
+        name=name,
+        figures=summarize(episodes, settings.seed),
+        episodes=episodes,
+        recordings=tuple(recordings),
+        settings=settings,
+        maps=tuple(road_map.name for road_map in maps),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _steps(settings: EvaluateSettings) -> int:
+    """Steps of each world: twice an episode, and one for the slots to change hands."""
+    return 2 * math.ceil(settings.seconds / settings.dt) + 1
+
+
+def _world(
+    subject: Subject,
+    road_map: RoadMap,
+    compiled: CompiledMap,
+    settings: EvaluateSettings,
+    episodes: float,
+) -> VectorWorld:
+    """Worlds on one map in which the subject drives every vehicle."""
+    agents = settings.agents or round(settings.density * road_map.lane_kilometres)
+    agents = max(1, agents)
+    if agents > MAX_AGENTS:
+        raise SettingsError(
+            f"{road_map.name}: {agents} road users in a world; at most {MAX_AGENTS} are possible: "
+            "give --agents, or a lower --density"
+        )
+    is_script = isinstance(subject, str)
+    traffic = TrafficSettings(
+        scripted=1.0 if is_script else 0.0,
+        script=subject if is_script else "idm",
+        blind=0.0,
+        braking=0.0,
+        scripted_pedestrians=1.0,
+    )
+    simulator = Simulator(
+        compiled,
+        SimulatorSettings(
+            worlds=max(1, math.ceil(episodes / agents)),
+            agents=agents,
+            time_steps=(settings.dt,),
+            episode_s=settings.seconds,
+            action="jerk12" if is_script else subject.action_space.name,
+            traffic=traffic,
+            persona=settings.persona,
+            lights=settings.lights,
+            spawn=settings.spawn,
+            observation=settings.observation,
+        ),
+        seed=settings.seed,
+    )
+    if not is_script and subject.layout != simulator.layout:
+        raise SettingsError(
+            f"policy: it observes {subject.layout}, the worlds show {simulator.layout}; "
+            "use the observation settings it was trained with"
+        )
+    return VectorWorld(simulator)
+
+
+@dataclass
+class _Recording:
+    """Takes a moment for a recorder at every step, for the time of one episode."""
+
+    recorder: Recorder
+    seconds: float
+    elapsed: float = 0.0
+
+    def before(self, step: int, world: World, actions: torch.Tensor) -> None:
+        """Takes the first moment."""
+        del world, actions
+        if step == 0:
+            self.recorder.take()
+
+    def after(self, step: int, world: World) -> None:
+        """Takes the moment after a step."""
+        del step
+        self.elapsed += float(world.dt[0])
+        if self.elapsed <= self.seconds + 1e-6:
+            self.recorder.take()
+
+
+@dataclass
+class _Progress:
+    """Tells how much is done."""
+
+    tell: Callable[[float], None]
+    number: int
+    maps: int
+    settings: EvaluateSettings
+
+    def before(self, step: int, world: World, actions: torch.Tensor) -> None:
+        """Nothing to tell."""
+
+    def after(self, step: int, world: World) -> None:
+        """Tells the share done."""
+        del world
+        self.tell((self.number + (step + 1) / _steps(self.settings)) / self.maps)
+
+
+def without_partners(settings: EvaluateSettings) -> EvaluateSettings:
+    """The same evaluation with every policy blind to other road users."""
+    return replace(settings, observation=replace(settings.observation, see_partners=False))
