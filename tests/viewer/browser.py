@@ -91,7 +91,7 @@ class Browser:
         self.events.clear()
         self.send("Page.navigate", url="about:blank")
         self.send("Page.navigate", url=f"file://{path}#{fragment}")
-        self.wait("['ready', 'error'].includes(document.documentElement.dataset.status)")
+        self.wait("['ready', 'error'].includes(document.documentElement?.dataset.status)")
 
     def evaluate(self, expression):
         answer = self.send("Runtime.evaluate", expression=expression, returnByValue=True,

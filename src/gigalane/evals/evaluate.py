@@ -82,6 +82,10 @@ class EvaluateSettings:
         if self.episodes < 1 or self.seconds <= 0 or self.density <= 0 or self.agents < 0:
             raise SettingsError("evaluate: episodes, seconds and density must be above 0")
 
+    def without_partners(self) -> EvaluateSettings:
+        """The same evaluation with every policy blind to other road users."""
+        return replace(self, observation=replace(self.observation, see_partners=False))
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -268,8 +272,3 @@ class _Progress:
         """Tells the share done."""
         del world
         self.tell((self.number + (step + 1) / _steps(self.settings)) / self.maps)
-
-
-def without_partners(settings: EvaluateSettings) -> EvaluateSettings:
-    """The same evaluation with every policy blind to other road users."""
-    return replace(settings, observation=replace(settings.observation, see_partners=False))

@@ -57,16 +57,16 @@ def _car() -> list[Part]:
     rear = [[-0.40, 0.34], [-0.41, 0.0], [-0.40, -0.34], [-0.30, -0.29], [-0.30, 0.29]]
     side = [[0.19, 0.41], [0.08, 0.335], [-0.27, 0.335], [-0.34, 0.40]]
     return [
-        ("body", rounded_box(0, 0, 1.0, 1.0, 0.26, aspect, 0.06)),
-        ("lamp", rounded_box(0.468, 0.32, 0.036, 0.18, 0.04, aspect)),
-        ("lamp", rounded_box(0.468, -0.32, 0.036, 0.18, 0.04, aspect)),
+        ("body", rounded_box(0, 0, 1.0, 1.0, 0.24, aspect, 0.06)),
+        ("lamp", rounded_box(0.472, 0.265, 0.036, 0.2, 0.04, aspect)),
+        ("lamp", rounded_box(0.472, -0.265, 0.036, 0.2, 0.04, aspect)),
         ("roof", rounded_box(-0.10, 0, 0.42, 0.64, 0.10, aspect)),
         ("glass", np.array(screen)),
         ("glass", np.array(rear)),
         ("glass", np.array(side)),
         ("glass", np.array(side)[::-1] * [1, -1]),
-        ("brake", rounded_box(-0.478, 0.32, 0.044, 0.26, 0.04, aspect)),
-        ("brake", rounded_box(-0.478, -0.32, 0.044, 0.26, 0.04, aspect)),
+        ("brake", rounded_box(-0.474, 0.27, 0.04, 0.24, 0.04, aspect)),
+        ("brake", rounded_box(-0.474, -0.27, 0.04, 0.24, 0.04, aspect)),
     ]
 
 

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gigalane.maps.road import RoadMap
+from gigalane.maps.store import road_map_to_arrays
 from gigalane.sim.recording import LIGHT_STATE_NAMES, Recording, RecordingError, delta_planes
 from gigalane.viewer.figures import BRAKING, DART, FIGURES, part_colors
 from gigalane.viewer.lane_under import LaneFinder
@@ -68,7 +69,7 @@ def write_replay(recordings: Sequence[Recording], path: str | os.PathLike[str]) 
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_bytes(page.encode())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -94,16 +95,13 @@ def _page(payload: dict[str, Any]) -> str:
 
 
 def _payload(recordings: Sequence[Recording]) -> dict[str, Any]:
-    maps: list[RoadMap] = []
-    for recording in recordings:
-        if not any(recording.road_map is road_map for road_map in maps):
-            maps.append(recording.road_map)
+    maps, places = _distinct_maps(recordings)
     decks = [Decks(road_map.lanes) for road_map in maps]
     finders = [LaneFinder(road_map.lanes) for road_map in maps]
-    worlds = []
-    for recording in recordings:
-        place = next(k for k, road_map in enumerate(maps) if road_map is recording.road_map)
-        worlds.append(_world_data(recording, place, decks[place], finders[place]))
+    worlds = [
+        _world_data(recording, place, decks[place], finders[place])
+        for recording, place in zip(recordings, places, strict=True)
+    ]
     return {
         "palettes": {"light": asdict(LIGHT), "dark": asdict(DARK)},
         "figures": {kind: [[fill, np.round(points, 4).tolist()] for fill, points in parts]
@@ -119,6 +117,25 @@ def _payload(recordings: Sequence[Recording]) -> dict[str, Any]:
         "maps": [_map_data(road_map, deck) for road_map, deck in zip(maps, decks, strict=True)],
         "recordings": worlds,
     }  # fmt: skip
+
+
+def _distinct_maps(recordings: Sequence[Recording]) -> tuple[list[RoadMap], list[int]]:
+    """The maps, each once, and which of them each recording drives on."""
+    maps: list[RoadMap] = []
+    place_of: dict[bytes | int, int] = {}
+    places = []
+    for recording in recordings:
+        road_map = recording.road_map
+        if id(road_map) not in place_of:
+            # Recordings read from files bring equal maps as separate objects.
+            content = hashlib.sha256()
+            for name, array in road_map_to_arrays(road_map).items():
+                content.update(name.encode() + array.tobytes())
+            place_of[id(road_map)] = place_of.setdefault(content.digest(), len(maps))
+            if place_of[id(road_map)] == len(maps):
+                maps.append(road_map)
+        places.append(place_of[id(road_map)])
+    return maps, places
 
 
 def _map_data(road_map: RoadMap, decks: Decks) -> dict[str, Any]:
@@ -150,6 +167,7 @@ def _world_data(
 ) -> dict[str, Any]:
     """One recording as the page reads it."""
     shown = recording.alive & np.isfinite(recording.position_map).all(axis=-1)
+    shown &= np.isfinite(recording.heading) & np.isfinite(recording.speed)
     flat = recording.position_map.reshape(-1, 3).astype(np.float64)
     ground = flat - [0.0, 0.0, 0.5] * recording.size.reshape(-1, 3)  # box centre to the road
     lane = finder.lane_at(ground, recording.heading.reshape(-1)).reshape(shown.shape)

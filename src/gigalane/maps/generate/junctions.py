@@ -80,6 +80,7 @@ def build_junction(
     for number in range(len(arms)):
         following = (number + 1) % len(arms)
         _corner(draft, node, (number, arms[number]), (following, arms[following]), turns)
+    _pave(draft, node, arms, turns)
     for arm in arms:
         if arm.street.index in node.crossings:
             draw_crossing(draft, arm)
@@ -289,3 +290,103 @@ def _gore(draft: Draft, arm: Arm, other: Arm) -> None:
     draft.boundary(np.stack([arm.curb("left"), other.curb("right")]))
 
 
+
+
+# --------------------------------------------------------------------- surface between lanes
+def _pave(draft: Draft, node: Node, arms: list[Arm], turns: list[Turn]) -> None:
+    """Covers the surface that no connecting lane covers with shoulders no route uses.
+
+    Arms that roughly continue each other share a strip from kerb to kerb; any other arm's
+    surface reaches on to the middle of the junction.
+    """
+    bends = sorted(
+        (abs(wrap(arms[b].pose.heading - arms[a].pose.heading - np.pi)), a, b)
+        for b in range(len(arms)) for a in range(b)
+    )  # fmt: skip
+    alone = set(range(len(arms)))
+    for bend, a, b in bends:
+        if bend < np.deg2rad(55.0) and {a, b} <= alone:
+            alone -= {a, b}
+            right = _edge_between(node, arms, a, b, turns)
+            left = _edge_between(node, arms, b, a, turns)[::-1]
+            _shoulder(draft, node, f"surface{a}", left, right)
+    for number in sorted(alone):
+        arm = arms[number]
+        ends = np.stack([arm.curb("right"), arm.curb("left")])
+        inward = -direction(arm.pose.heading)
+        if node.kind is NodeKind.RAMP:
+            _pave_ramp(draft, node, arms, number, turns)
+            continue
+        reach = max(float(np.dot(ends[0] - _middle(arms), -inward)), 1.0)
+        left, right = (np.stack([end, end + reach * inward]) for end in ends)
+        _shoulder(draft, node, f"surface{number}", left, right)
+
+
+def _middle(arms: list[Arm]) -> Points:
+    """The point the arms' directions meet in, in the least-squares sense (2,) [m]."""
+    normals = left_of(np.array([arm.pose.heading for arm in arms]))
+    positions = np.array([arm.pose.position for arm in arms])
+    return np.linalg.lstsq(normals, (normals * positions).sum(axis=1), rcond=None)[0]
+
+
+def _edge_between(node: Node, arms: list[Arm], a: int, b: int, turns: list[Turn]) -> Points:
+    """The edge on the right of the way in from arm a and out by arm b."""
+    line = _corner_line(
+        node, a, arms[a], arms[b], turns, arms[a].curb("left"), arms[b].curb("right")
+    )
+    return line[0]
+
+
+def _shoulder(draft: Draft, node: Node, name: str, left: Points, right: Points) -> None:
+    """A strip of surface between two lines, resampled to the same number of points."""
+    lengths = [np.linalg.norm(np.diff(line, axis=0), axis=1).sum() for line in (left, right)]
+    straight = len(left) == 2 and len(right) == 2
+    shares = np.linspace(0.0, 1.0, 2 if straight else max(2, int(max(lengths) / 1.5)))
+    left, right = (_at_shares(line, shares) for line in (left, right))
+    center = 0.5 * (left + right)
+    step = np.diff(center, axis=0)
+    headings = np.arctan2(step[:, 1], step[:, 0])
+    draft.lane(
+        LaneDraft(
+            f"{node_name(node)}.{name}",
+            LaneType.SHOULDER,
+            center,
+            left,
+            right,
+            np.append(headings, headings[-1]),
+            junction=node_name(node),
+        )
+    )
+
+
+def _at_shares(line: Points, shares: Points) -> Points:
+    """Points at shares of a polyline's length."""
+    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
+    stations = shares * along[-1]
+    return np.stack([np.interp(stations, along, line[:, k]) for k in (0, 1)], axis=1)
+
+
+def _pave_ramp(
+    draft: Draft, node: Node, arms: list[Arm], number: int, turns: list[Turn]
+) -> None:
+    """Covers the wedge between the main road's edge and the lane onto or off the ramp."""
+    ramp = arms[number]
+    lanes = [*ramp.incoming, *ramp.outgoing]
+    connector = next(
+        turn.connector
+        for turn in turns
+        if turn.arm == number or turn.connector.successors[0] in lanes
+    )
+    # The main road's edge on the ramp's side runs straight between its two arms.
+    before, after = arms[number - 2], arms[number - 1]
+    ends = np.stack([before.curb("left"), after.curb("right")])
+    if ramp.incoming:
+        ends = ends[::-1]
+    along = (ends[1] - ends[0]) / np.linalg.norm(ends[1] - ends[0])
+    away = (connector.left - ends[0]) @ np.array([along[1], -along[0]])
+    keep = np.abs(away) > 0.05
+    keep &= away * np.sign(away[np.argmax(np.abs(away))]) > 0
+    if keep.sum() >= 2:
+        edge = connector.left[keep]
+        foot = ends[0] + ((edge - ends[0]) @ along)[:, None] * along
+        _shoulder(draft, node, f"surface{number}", foot, edge)

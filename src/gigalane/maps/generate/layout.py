@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from gigalane.maps.generate import settings as kinds
 from gigalane.maps.generate.curves import Curve, connect, direction, left_of, spline, wrap
 from gigalane.maps.generate.settings import TownSettings
-from gigalane.maps.generate.streets import Control, Node, NodeKind, Scheme, Street
+from gigalane.maps.generate.streets import Control, Node, NodeKind, Scheme, Street, harmonise
 
 WIDEST_SNAP = np.deg2rad(42.0)
 """Arms are made to continue each other if they do so within this angle [rad]."""
@@ -102,6 +102,7 @@ def lay_out(rng: Generator, scheme: Scheme, settings: TownSettings) -> Layout | 
         # Not any(...): every culprit must be asked.
         if not sum([street.give_way() for street in culprits]):
             return culprits[0]
+        harmonise(scheme)
     return scheme.streets[0]
 
 
@@ -111,9 +112,11 @@ def _place_arms(layout: Layout, node: Node) -> None:
     scheme, center = layout.scheme, layout.position(node.index)
     ends = scheme.ends_at(node.index)
     headings = np.array([scheme.leaving(street, end) for street, end in ends])
-    if len(ends) >= 3:
-        snap = node.kind is not NodeKind.ROUNDABOUT
-        headings = _spread(headings, snap)
+    if node.kind is NodeKind.RAMP:
+        main = [k for k, (street, _) in enumerate(ends) if street.index != node.ramp]
+        headings[main] = _spread(headings[main], snap=True)
+    elif len(ends) >= 3:
+        headings = _spread(headings, snap=node.kind is not NodeKind.ROUNDABOUT)
     order = np.argsort(headings % (2 * np.pi))
     ends, headings = [ends[k] for k in order], headings[order]
     if node.kind is NodeKind.RAMP and not _has_straight_road(node, ends, headings):

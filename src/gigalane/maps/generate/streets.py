@@ -14,7 +14,7 @@ import numpy as np
 from numpy.random import Generator
 
 from gigalane.maps.generate import settings as kinds
-from gigalane.maps.generate.curves import wrap
+from gigalane.maps.generate.curves import direction, left_of, wrap
 from gigalane.maps.generate.plan import Plan
 from gigalane.maps.generate.settings import RoadKind, TownSettings
 from gigalane.maps.road import LaneType
@@ -22,9 +22,10 @@ from gigalane.maps.road import LaneType
 PARKING_WIDTH = 2.3
 SHOULDER_WIDTH = 2.0
 BICYCLE_WIDTH = 1.6
+RAMP_WIDTH = 3.7
 SIDEWALK_WIDTH = 2.0
 VERGE_WIDTH = 0.5
-"""Widths of the strips beside the lanes [m] (chosen; usual in road design guides)."""
+"""Widths of ramps and of the strips beside lanes [m] (chosen; usual in road design guides)."""
 
 
 class NodeKind(StrEnum):
@@ -198,6 +199,7 @@ def decide(rng: Generator, plan: Plan, settings: TownSettings) -> Scheme:
     _one_ways(rng, scheme, settings)
     _ramps(rng, scheme, settings)
     _lane_changes(rng, scheme, settings)
+    harmonise(scheme)
     for node in scheme.nodes.values():
         if node.kind in (NodeKind.JUNCTION, NodeKind.ROUNDABOUT):
             node.crossings = {
@@ -431,28 +433,54 @@ def _ramps(rng: Generator, scheme: Scheme, settings: TownSettings) -> None:
         far = scheme.nodes[street.path[-1 if end == 0 else 0]]
         wide = min(max(s.lanes[e]) for s, e in main) >= 2
         one_ways = any(s.is_one_way for s, _ in main)
-        if bend > np.deg2rad(50.0) or not wide or one_ways or far.kind is not NodeKind.JUNCTION:
+        if bend > np.deg2rad(40.0) or not wide or one_ways or far.kind is not NodeKind.JUNCTION:
             continue
-        _make_ramp(rng, scheme, node, street, end)
+        _make_ramp(rng, scheme, node, main[0][0], street, end)
 
 
-def _make_ramp(rng: Generator, scheme: Scheme, node: Node, street: Street, end: int) -> None:
+def _make_ramp(
+    rng: Generator, scheme: Scheme, node: Node, main: Street, street: Street, end: int
+) -> None:
     """Makes one street a one-way ramp, if everything stays reachable."""
-    keep = (street.kind, street.lanes, street.median, street.path, street.right_strip,
-            street.left_strip, street.sidewalks, street.lane_width, street.speed_kmh)  # fmt: skip
-    kind, control = node.kind, node.control
-    street.kind, street.lanes, street.median = kinds.RAMP, [[1, 0], [1, 0]], 0.0
-    street.right_strip = street.left_strip = None
-    street.sidewalks, street.lane_width = (False, False), 3.7
-    street.speed_kmh = 10 * int(rng.integers(4, 7))
+    changed = {
+        "kind": kinds.RAMP, "lanes": [[1, 0], [1, 0]], "median": 0.0, "right_strip": None,
+        "left_strip": None, "sidewalks": (False, False), "lane_width": RAMP_WIDTH,
+        "speed_kmh": 10 * int(rng.integers(4, 7)), "path": street.path,
+    }  # fmt: skip
+    kept = {name: getattr(street, name) for name in changed}
+    before = (node.kind, node.control, node.ramp)
     leaves = rng.random() < 0.5
-    if leaves == (end == 1):
-        street.path = street.path[::-1]
+    bend = _ramp_bend(scheme, node, main, street, end, leaves)
+    inwards = street.path if end == 0 else street.path[::-1]
+    outwards = (inwards[0], len(scheme.plan.positions), *inwards[1:])
+    changed["path"] = outwards if leaves else outwards[::-1]
+    for name, value in changed.items():
+        setattr(street, name, value)
     node.kind, node.control, node.ramp = NodeKind.RAMP, Control.NONE, street.index
-    if not _ramp_reachable(scheme):
-        (street.kind, street.lanes, street.median, street.path, street.right_strip,
-         street.left_strip, street.sidewalks, street.lane_width, street.speed_kmh) = keep  # fmt: skip
-        node.kind, node.control, node.ramp = kind, control, None
+    if _ramp_reachable(scheme):
+        positions = np.vstack([scheme.plan.positions, bend])
+        scheme.plan = Plan(positions, scheme.plan.streets)
+        return
+    for name, value in kept.items():
+        setattr(street, name, value)
+    node.kind, node.control, node.ramp = before
+
+
+def _ramp_bend(
+    scheme: Scheme, node: Node, main: Street, street: Street, end: int, leaves: bool
+) -> np.ndarray:
+    """Where a ramp bends from the main road's direction towards its far end (2,) [m]."""
+    here = scheme.plan.positions[node.index]
+    main_end = 0 if main.path[0] == node.index else 1
+    travel = scheme.leaving(main, main_end)
+    if wrap(scheme.leaving(street, end) - travel) > 0:
+        travel += np.pi  # the ramp is to the right of its traffic
+    path = street.path if end == 0 else street.path[::-1]
+    far = scheme.plan.positions[path[1]] - here
+    aside = -left_of(travel)
+    along = direction(travel if leaves else travel + np.pi)
+    reach = max(45.0, 0.6 * float(np.dot(far, along)))
+    return here + reach * along + (8.0 + 0.3 * float(np.dot(far, aside))) * aside
 
 
 def _ramp_reachable(scheme: Scheme) -> bool:
@@ -462,6 +490,22 @@ def _ramp_reachable(scheme: Scheme) -> bool:
     kept = [street for street in scheme.streets if street.index not in ramps]
     bare = Scheme(scheme.plan, kept, scheme.nodes)
     return all_reachable(bare)
+
+
+def harmonise(scheme: Scheme) -> None:
+    """Lets roads that continue each other differ by one lane at most where they meet."""
+    for _ in range(4):
+        for node in scheme.nodes.values():
+            ends = [(s, e) for s, e in scheme.ends_at(node.index) if s.index in node.major]
+            if len(ends) != 2:
+                continue
+            for (street, end), (other, other_end) in (ends, ends[::-1]):
+                # Traffic that runs forward at a street's start continues what runs backward
+                # at the other's start, and so on: way in here is way out there.
+                for way in (0, 1):
+                    there = other.lanes[other_end][way if end != other_end else 1 - way]
+                    if there:
+                        street.lanes[end][way] = min(street.lanes[end][way], there + 1)
 
 
 def _lane_changes(rng: Generator, scheme: Scheme, settings: TownSettings) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -17,7 +19,7 @@ from gigalane.maps.generate.roundabouts import (
     build_roundabout,
     build_turnaround,
 )
-from gigalane.maps.generate.settings import TownSettings
+from gigalane.maps.generate.settings import RAMP, TownSettings
 from gigalane.maps.generate.streets import NodeKind, decide
 from gigalane.maps.road import MapError, RoadMap
 
@@ -65,6 +67,9 @@ def _fitting_layout(rng: Generator, settings: TownSettings) -> Layout | None:
         layout = lay_out(rng, decide(rng, plan, settings), settings)
         if isinstance(layout, Layout):
             return layout
+        if layout.kind is RAMP:
+            settings = replace(settings, ramp_share=0.0)
+            continue
         path = layout.path
         banned.add((min(path[:2]), max(path[:2])))
     return None

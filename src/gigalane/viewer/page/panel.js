@@ -53,6 +53,7 @@ class Panel {
   }
 
   open(tab) {
+    this.logPast = -1; // a list out of sight is not scrolled; do it anew
     for (const one of this.tabs) {
       element(`tab-${one}`).setAttribute("aria-selected", String(one === tab));
       element(`page-${one}`).hidden = one !== tab;
@@ -206,6 +207,9 @@ class Panel {
       button.classList.toggle("now", k === past - 1);
     }
     this.logPast = past;
+    const list = element("log");
+    // Keeps the latest event in sight, unless somebody is reading there.
+    if (past > 0 && !list.matches(":hover")) rows[past - 1].scrollIntoView({ block: "nearest" });
   }
 
   updateFacts(state) {
