@@ -84,14 +84,16 @@ class Decks:
             points: (N, 3) [m], map frame.
 
         Yields:
-            Consecutive pieces that share their end points, each with its level.
+            Consecutive pieces, each with its level. They share the segments where the level
+            changes: a deck may end anywhere along these.
         """
         levels = self.levels(points)
         cuts = [0, *np.flatnonzero(np.diff(levels)) + 1, len(points)]
         for start, end in pairwise(cuts):
-            piece = points[start : end + 1]  # one point more: the next piece begins there
+            level = int(levels[start])
+            piece = points[max(start - level, 0) : end + 1]
             if len(piece) > 1:
-                yield piece, int(levels[start])
+                yield piece, level
 
 
 def _quadrilaterals(

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from gigalane.maps.road import MapError, RoadMap
 from gigalane.viewer.map_shapes import map_shapes
 from gigalane.viewer.palette import DARK, LIGHT, Palette
-from gigalane.viewer.raster import MIN_LINE, Window, paint_shapes
+from gigalane.viewer.raster import MIN_LINE, Window, line_strength, paint_shapes
 from gigalane.viewer.shape import MapShape
 
 MARGIN = 0.03
@@ -140,9 +140,11 @@ def _svg_path(look: tuple[str, bool, float, tuple[float, ...]], group: list[MapS
     data = "".join(_svg_ring(ring, is_area) for shape in group for ring in shape.rings)
     if is_area:
         return f'<path class="{role}" fill-rule="evenodd" d="{data}"/>'
+    strength = line_strength(group[0], 1.0 / pixel)
+    faint = f' stroke-opacity="{strength:.2g}"' if strength < 1.0 else ""
     pattern = f' stroke-dasharray="{" ".join(f"{d:g}" for d in dash)}"' if dash else ""
     return (f'<path class="{role}-line" fill="none" stroke-linejoin="round" '
-            f'stroke-width="{max(width, MIN_LINE * pixel):.3g}"{pattern} d="{data}"/>')  # fmt: skip
+            f'stroke-width="{max(width, MIN_LINE * pixel):.3g}"{pattern}{faint} d="{data}"/>')  # fmt: skip
 
 
 def _svg_ring(ring: np.ndarray, closed: bool) -> str:

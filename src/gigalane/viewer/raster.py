@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from gigalane.viewer.palette import Palette
+from gigalane.viewer.palette import Palette, mixed
 from gigalane.viewer.shape import MapShape, Points, arc_lengths, offset
 
 MAX_PIXELS = 90_000_000
@@ -82,11 +82,27 @@ def paint_shapes(
             fill_area(image, pen, [large.to_pixels(ring) for ring in shape.rings], color)
         else:
             width = max(shape.width * large.scale, MIN_LINE * oversample) / large.scale
+            strength = line_strength(shape, window.scale)
+            color = mixed(palette.map_colors["road"], color, strength)
             for ring in shape.rings:
                 for piece in dashes(ring, shape.dash):
                     pixels = large.to_pixels(stroke_outline(piece, width))
                     pen.polygon([tuple(p) for p in pixels.tolist()], fill=color)
     return image.reduce(oversample) if oversample > 1 else image
+
+
+def line_strength(shape: MapShape, scale: float) -> float:
+    """How strongly a line is painted, 0 to 1: paint thinner than `MIN_LINE` gets fainter.
+
+    Edges keep their strength, so that from far away a road is still told from what is beside it.
+
+    Args:
+        shape: the line.
+        scale: pixels a metre.
+    """
+    if not shape.role.startswith("mark"):
+        return 1.0
+    return float(np.clip(shape.width * scale / MIN_LINE, 0.25, 1.0))
 
 
 def fill_area(

@@ -31,6 +31,8 @@ TURN_WIDTH = 3.5
 """Least width of a connecting lane away from its ends [m]."""
 TIGHTEST_TURN = 6.0
 """Smallest radius of a connecting lane's midline [m]; cars manage about 5.5 m."""
+CORNER_WIDTH = 3.0
+"""Width of the surface along a corner that no lane turns around [m]."""
 STRAIGHT_ON = np.deg2rad(35.0)
 """Directions that differ by less count as straight on [rad]."""
 
@@ -81,6 +83,8 @@ def build_junction(
         following = (number + 1) % len(arms)
         _corner(draft, node, (number, arms[number]), (following, arms[following]), turns)
     _pave(draft, node, arms, turns)
+    if node.kind is not NodeKind.RAMP:
+        _pave_corners(draft, node, arms, turns)
     for arm in arms:
         if arm.street.index in node.crossings:
             draw_crossing(draft, arm)
@@ -320,6 +324,20 @@ def _pave(draft: Draft, node: Node, arms: list[Arm], turns: list[Turn]) -> None:
         reach = max(float(np.dot(ends[0] - _middle(arms), -inward)), 1.0)
         left, right = (np.stack([end, end + reach * inward]) for end in ends)
         _shoulder(draft, node, f"surface{number}", left, right)
+
+
+def _pave_corners(draft: Draft, node: Node, arms: list[Arm], turns: list[Turn]) -> None:
+    """Covers rounded corners that no lane turns around, such as those beside one-way streets."""
+    for number, arm in enumerate(arms):
+        following = (number + 1) % len(arms)
+        other = arms[following]
+        gap = (other.pose.heading - arm.pose.heading) % (2 * np.pi)
+        start, end = arm.curb("left"), other.curb("right")
+        points, headings = _corner_line(node, number, arm, other, turns, start, end)
+        turned = any(turn.connector.right is points for turn in turns)
+        if gap < np.deg2rad(125.0) and not turned and len(points) > 2:
+            inner = points + CORNER_WIDTH * left_of(headings)
+            _shoulder(draft, node, f"corner{number}", inner, points)
 
 
 def _middle(arms: list[Arm]) -> Points:

@@ -1,0 +1,38 @@
+"""Self-play: one policy drives every road user of every world and learns from all of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from gigalane.maps.compile import CompiledMap
+from gigalane.maps.road import RoadMap
+from gigalane.policies.entity import EntityPolicy
+from gigalane.sim.settings import SimulatorSettings
+from gigalane.sim.simulator import Simulator
+from gigalane.train.trainer import TrainSettings, train
+from gigalane.worlds.vector import VectorWorld
+
+
+def self_play(
+    maps: Sequence[RoadMap | CompiledMap],
+    world: SimulatorSettings,
+    settings: TrainSettings,
+    run_directory: str | os.PathLike[str],
+    *,
+    resume: bool = False,
+    on_iteration: Callable[[dict[str, float]], bool | None] | None = None,
+) -> EntityPolicy:
+    """Trains a policy on maps; see `gigalane.train.trainer.train` for the run's folder.
+
+    Args:
+        maps: where to drive; worlds share them out in turn.
+        world: the worlds.
+        settings: how to learn.
+        run_directory: where the run is kept.
+        resume: go on from its newest state.
+        on_iteration: told the figures of each iteration; returning True ends training.
+    """
+    simulator = Simulator(maps, world, seed=settings.seed, threads=settings.threads or None)
+    return train(VectorWorld(simulator), settings, Path(run_directory), resume, on_iteration)
