@@ -15,6 +15,7 @@ from test_opendrive_network import junction_parts
 
 from gigalane import MapError, RoadMap, load_map
 from gigalane.maps.importers.opendrive import document as reader
+from gigalane.maps.store import save_road_map
 
 DATA = os.environ.get("GIGALANE_DATA")
 
@@ -45,6 +46,13 @@ def test_plain_and_packed_files_are_told_by_their_content(tmp_path):
     assert (plain.name, packed.name) == ("map", "town")
 
 
+def test_a_saved_map_opens_through_the_same_door(tmp_path):
+    original = load_map(write(tmp_path, GOOD))
+    save_road_map(original, tmp_path / "saved.npz")
+    again = load_map(tmp_path / "saved.npz")
+    assert [lane_.id for lane_ in again.lanes] == [lane_.id for lane_ in original.lanes]
+
+
 def test_a_default_namespace_is_allowed(tmp_path):
     named = GOOD.replace("<OpenDRIVE>", '<OpenDRIVE xmlns="http://code.asam.net/simulation/xodr">')
     assert len(load_map(write(tmp_path, named)).lanes) == 2
@@ -52,7 +60,8 @@ def test_a_default_namespace_is_allowed(tmp_path):
 
 def test_files_that_are_not_maps_are_refused(tmp_path):
     assert "no such file" in refused(tmp_path / "missing.xodr").reason
-    assert "not a file" in refused(tmp_path).reason
+    assert "folder" in refused(tmp_path).reason
+    assert "cannot be read" in refused(tmp_path / ("long" * 100 + ".xodr")).reason
     assert "empty" in refused(write(tmp_path, "")).reason
     assert "suffix" in refused(write(tmp_path, GOOD, "map.json")).reason
     assert "not gzip" in refused(write(tmp_path, GOOD, "map.xodr.gz")).reason

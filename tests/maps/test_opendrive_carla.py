@@ -183,7 +183,7 @@ def test_each_light_is_green_in_exactly_one_stage(road_map):
     assert {light.group for light in lights} == set(groups)
 
 
-def test_a_town_is_read_in_seconds(town):
+def test_the_largest_town_is_read_in_seconds():
     begin = time.process_time()
-    load_map(town_file(town))
-    assert time.process_time() - begin < 6.0  # 0.6 s on two slow cores for Town05
+    load_map(town_file("Town05"))
+    assert time.process_time() - begin < 10.0  # 0.6 s on a free core

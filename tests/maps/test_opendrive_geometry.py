@@ -85,7 +85,7 @@ def test_a_spiral_is_where_plain_integration_puts_it(tmp_path, start, end, lengt
     np.testing.assert_allclose(line[:, 1], np.interp(at, s, y), atol=1e-6)
 
 
-U = (0.0, 40.0, 6.0, -5.0)
+U = (0.0, 20.0, 30.0, -9.0)
 V = (0.0, 0.0, 12.0, -3.0)
 
 
@@ -244,7 +244,9 @@ def test_a_border_says_what_a_width_would(tmp_path, sign):
 def test_cross_sections_are_close_enough_to_interpolate(tmp_path):
     shape = '<arc curvature="0.2"/>'
     plan = geometry(length=20.0) + geometry(s=20.0, x=20.0, length=7.0, shape=shape)
+    # Ten metres from 3.5 to 4.5 m; straight at both ends, so that the edge has no kink.
     taper = cubic("width", a=3.5) + cubic("width", s=5.0, a=3.5, c=0.03, d=-0.002)
+    taper += cubic("width", s=15.0, a=4.5)
     lanes = section(lane(-1, width=taper), lane(1, width=3.0))
     for lane_ in read(tmp_path, road(plan=plan, sections=lanes, length=27.0)).lanes:
         for line in (lane_.left_boundary, lane_.centerline, lane_.right_boundary):

@@ -21,7 +21,8 @@ def signal(id, type="1000001", s=98.0, t=-5.0, orientation="+", lanes="", attrib
 
 
 def reference(id, s=0.0, orientation="+", lanes="") -> str:
-    return f'<signalReference id="{id}" s="{s}" t="0" orientation="{orientation}">{lanes}</signalReference>'
+    start = f'<signalReference id="{id}" s="{s}" t="0" orientation="{orientation}">'
+    return f"{start}{lanes}</signalReference>"
 
 
 def validity(first, last) -> str:

@@ -106,6 +106,7 @@ class Program:
 
     stage_start: int  # into `stages`
     stage_count: int
+    number: int  # of this programme within its map
 
 
 @wp.struct
@@ -160,6 +161,9 @@ class MapArrays:
 
 CELL_SIZE = wp.constant(5.0)
 """Side of a grid cell [m]; GIGAFLOW's re-implementations use the same."""
+SEAM = wp.constant(0.05)
+"""A surface reaches this far beyond its edges [m] (chosen): lanes that lie side by side are cut
+into different quadrilaterals, which leaves gaps of up to twice the chord error between them."""
 
 
 @wp.func
@@ -181,7 +185,12 @@ def cell_of(record: MapRecord, x: float, y: float) -> int:
 @wp.func
 def contains(segment: Segment, x: float, y: float) -> bool:
     """Whether a point lies on a segment's surface; edges count as inside, to 1 mm."""
-    edge = 1.0e-3
+    return reaches(segment, x, y, 1.0e-3)
+
+
+@wp.func
+def reaches(segment: Segment, x: float, y: float, edge: float) -> bool:
+    """Whether a point lies on a segment's surface or up to `edge` [m] beyond its edges."""
     return (
         segment.back_x * x + segment.back_y * y <= segment.back_bound + edge
         and segment.front_x * x + segment.front_y * y <= segment.front_bound + edge

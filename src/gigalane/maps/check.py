@@ -74,7 +74,7 @@ class CheckSettings:
 
 TIGHT = CheckSettings(
     joint_gap_m=0.005,
-    joint_turn_deg=1.5,
+    joint_turn_deg=1.0,
     beside_gap_m=0.05,
     shortest_lane_m=1.0,
     narrowest_m=2.7,

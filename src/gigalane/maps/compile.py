@@ -21,6 +21,7 @@ from gigalane.maps.arrays import (
     RULE_LIGHT,
     RULE_STOP,
     RULE_YIELD,
+    SEAM,
     WALKABLE,
     Control,
     LaneControl,
@@ -326,7 +327,7 @@ def _lay_grid(segments: Records) -> tuple[Records, NDArray[np.int32], NDArray[np
     columns, rows = (np.ceil((high - low) / CELL_SIZE)).astype(int)
     x = low[0] + np.arange(columns) * CELL_SIZE
     y = low[1] + np.arange(rows) * CELL_SIZE
-    margin = 0.01
+    margin = float(SEAM) + 0.01
     x0, y0 = (grid.ravel() for grid in np.meshgrid(x, y))
     cells = shapely.box(x0 - margin, y0 - margin, x0 + CELL_SIZE + margin, y0 + CELL_SIZE + margin)
     cell, segment = shapely.STRtree(surface).query(cells, predicate="intersects")
@@ -431,7 +432,7 @@ def _controls(
     """Stop lines, light programmes, their stages, and the lanes each line crosses."""
     stages, program_rows, place_of_group = [], [], {}
     for number, program in enumerate(road_map.signal_programs):
-        program_rows.append((len(stages), len(program.stages)))
+        program_rows.append((len(stages), len(program.stages), number))
         for k, stage in enumerate(program.stages):
             stages.append((stage.green, stage.yellow, stage.red))
             for group in stage.green_groups:

@@ -131,7 +131,10 @@ def collides(scene: SceneArrays, world: int, agent: int, agents: int, dt: float)
     """Whether a road user touched any other of its world during the last step."""
     body = scene.body[world, agent]
     size = scene.traits[world, agent]
-    reach = wp.length(wp.vec2(size.length, size.width)) * 0.5 + wp.abs(body.speed) * dt
+    # No step is longer than this: hard braking made the start of it faster than its end, twice
+    # over for two road users; a displacement may lead half as far aside as ahead.
+    reach = wp.length(wp.vec2(size.length, size.width)) * 0.5 + 1.12 * wp.abs(body.speed) * dt
+    reach += 5.0 * dt * dt
     for other in range(agents):
         if other != agent and scene.boxes[world, 8, other] >= 0.0:
             dx = scene.boxes[world, 0, other] - body.x
@@ -140,7 +143,7 @@ def collides(scene: SceneArrays, world: int, agent: int, agents: int, dt: float)
                 reach
                 + scene.boxes[world, 6, other]
                 + scene.boxes[world, 7, other]
-                + wp.abs(scene.boxes[world, 5, other]) * dt
+                + 1.12 * wp.abs(scene.boxes[world, 5, other]) * dt
             )
             near = dx * dx + dy * dy
             if near < far * far:

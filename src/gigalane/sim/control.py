@@ -71,6 +71,12 @@ def starts_braking(rules: Rules, seed: wp.uint32, agent: int, step: int, dt: flo
 
 
 @wp.func
+def brakes(traits: Traits, duty: Duty) -> bool:
+    """Whether a sudden braking is under way."""
+    return traits.driver == BRAKER and duty.age < duty.braking_until
+
+
+@wp.func
 def delayed_action(scene: SceneArrays, world: int, agent: int, delay: int) -> wp.vec3:
     """Takes the newest action in and gives the one that is `delay` steps old."""
     for k in range(9):
@@ -89,9 +95,12 @@ def delayed_action(scene: SceneArrays, world: int, agent: int, delay: int) -> wp
 def command_of(
     rules: Rules, body: Body, traits: Traits, duty: Duty, action: wp.vec3, dt: float
 ) -> wp.vec2:
-    """Acceleration [m/s²] and wheel angle [rad] that a policy's action stands for."""
-    if traits.driver == BRAKER and duty.age < duty.braking_until:
-        return wp.vec2(wp.where(body.speed > 0.0, BRAKING_LIMIT, 0.0), body.steering)
+    """Acceleration [m/s²] and wheel angle [rad] that a policy's action stands for.
+
+    Sudden braking ends in standing still, never in rolling back.
+    """
+    if brakes(traits, duty):
+        return wp.vec2(wp.clamp(-body.speed / dt, BRAKING_LIMIT, -BRAKING_LIMIT), body.steering)
     if rules.action == ACCELERATION_STEERING:
         return wp.vec2(wp.clamp(action[0], BRAKING_LIMIT, 2.5 * traits.acceleration_scale),
                        action[1])

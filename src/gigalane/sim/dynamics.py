@@ -112,7 +112,7 @@ def along_arc(body: Body, distance: float, curvature: float) -> Body:
 
 @wp.func
 def turned(body: Body, heading: float) -> Body:
-    """The body with another heading [rad], kept within (-pi, pi]."""
+    """The body with another heading [rad], kept within [-pi, pi)."""
     moved = body
     moved.heading = heading - 6.283185307 * wp.floor((heading + 3.141592654) / 6.283185307)
     moved.cos = wp.cos(moved.heading)

@@ -36,6 +36,10 @@ FULL_STOP = wp.constant(0.2)
 """Slower than this is standing [m/s] (chosen)."""
 STOP_ZONE = wp.constant(4.0)
 """A full stop counts within this distance before the line [m] (chosen)."""
+OVERHANG = wp.constant(0.5)
+"""A bumper this far over the line still stands at it [m] (chosen)."""
+PASSED = wp.constant(2.5)
+"""A line this far behind the bumper is passed, and the stop made at it forgotten [m] (chosen)."""
 WRONG_WAY_SPEED = wp.constant(0.5)
 """Slower than this nobody goes the wrong way [m/s] (chosen)."""
 
@@ -89,8 +93,13 @@ def others_turn(
 def note_stop(
     road: MapArrays, place: Place, duty: Duty, body: Body, traits: Traits, step: int
 ) -> Duty:
-    """Notes a full stop before a stop sign's line, once for each line."""
+    """Notes a full stop before a stop sign's line, and forgets it once the line lies behind."""
     noted = duty
+    if noted.stopped_control >= 0:
+        past_x = body.past_x + 0.5 * traits.length * body.past_cos
+        past_y = body.past_y + 0.5 * traits.length * body.past_sin
+        if distance_to_line(road.controls[noted.stopped_control], past_x, past_y) < -PASSED:
+            noted.stopped_control = -1
     if wp.abs(body.speed) >= FULL_STOP:
         return noted
     lane = road.lanes[place.lane]
@@ -99,9 +108,9 @@ def note_stop(
     for k in range(lane.control_count):
         ahead = road.lane_controls[lane.control_start + k]
         control = road.controls[ahead.control]
-        if control.rule == RULE_STOP and duty.stopped_control != ahead.control:
+        if control.rule == RULE_STOP and noted.stopped_control != ahead.control:
             left = distance_to_line(control, front_x, front_y)
-            if left > -0.5 and left < STOP_ZONE:
+            if left > -OVERHANG and left < STOP_ZONE:
                 noted.stopped_control = ahead.control
                 noted.stopped_step = step
     return noted

@@ -41,7 +41,8 @@ def light_state(
     world = stream(seed, 0, 0, _WORLD)
     if unit(world, 0) < rules.missing_all:
         return OFF
-    junction = stream(seed, control.program, 0, _JUNCTION)
+    program = road.programs[control.program]
+    junction = stream(seed, program.number, 0, _JUNCTION)
     if unit(junction, 0) < rules.missing_group:
         return OFF
     if unit(stream(seed, control.light, 0, _LIGHT), 0) < rules.missing_light:
@@ -53,7 +54,6 @@ def light_state(
         between(junction, 2, rules.light_yellow),
         between(junction, 3, rules.light_red),
     )
-    program = road.programs[control.program]
     cycle = float(0.0)
     for stage in range(program.stage_count):
         cycle += wp.dot(road.stages[program.stage_start + stage], scale)

@@ -10,12 +10,14 @@ from gigalane.maps.arrays import (
     BIDIRECTIONAL,
     DRIVABLE,
     ROUTABLE,
+    SEAM,
     WALKABLE,
     MapArrays,
     MapRecord,
     Segment,
     cell_of,
     contains,
+    reaches,
 )
 from gigalane.sim.scene import PEDESTRIAN, Body, Place, Route, Traits
 
@@ -180,14 +182,14 @@ def paved(
         flags: surface flags.
     """
     if at >= 0:
-        if contains(road.segments[at], x, y):
+        if reaches(road.segments[at], x, y, SEAM):
             return True
     cell = cell_of(record, x, y)
     if cell < 0:
         return False
     for entry in range(road.cell_offsets[cell], road.cell_offsets[cell + 1]):
         candidate = road.cell_segments[entry]
-        if contains(road.segments[candidate], x, y):
+        if reaches(road.segments[candidate], x, y, SEAM):
             segment = road.segments[candidate]
             if (segment.flags & flags) != 0:
                 if wp.abs(height_at(segment, x, y) - z) < LEVEL_HEIGHT:

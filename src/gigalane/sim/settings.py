@@ -256,12 +256,22 @@ class SimulatorSettings:
                 f"worlds={self.worlds}, agents={self.agents}: a batch needs at least one world "
                 f"and 1 to {MAX_AGENTS} agents in each"
             )
-        if self.agents_least > self.agents:
+        if not 0 <= self.agents_least <= self.agents:
             raise SettingsError(
-                f"agents_least={self.agents_least} exceeds agents={self.agents}; lower it"
+                f"agents_least={self.agents_least}: must be 0 to agents={self.agents}"
             )
         if not self.time_steps or any(not 0.01 <= dt <= 1.0 for dt in self.time_steps):
             raise SettingsError(f"time_steps={self.time_steps}: each must be 0.01 to 1 s")
+        if not 0 <= self.spawn.delay <= MAX_DELAY:
+            raise SettingsError(
+                f"delay={self.spawn.delay}: a road user reacts 0 to {MAX_DELAY} steps late"
+            )
+        for name, value, known in (
+            ("action", self.action, ACTION_NAMES),
+            ("script", self.traffic.script, SCRIPT_NAMES),
+        ):
+            if value not in known:
+                raise SettingsError(f"{name}={value!r}: choose one of {', '.join(known)}")
 
     def layout(self, road_tokens: int) -> ObservationLayout:
         """Slot sizes of an observation row on maps with that many road tokens."""
@@ -275,6 +285,8 @@ class SimulatorSettings:
 
 MAX_AGENTS = 512
 """Most road users in a world: the size of the neighbour search's scratch."""
+MAX_DELAY = 3
+"""Longest delay [steps]: `SceneArrays.past_actions` keeps four actions."""
 GIVEN_FEATURES = 52
 """Numbers in the `given` slot; `gigalane.sim.observe` lists them."""
 

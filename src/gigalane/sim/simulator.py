@@ -87,16 +87,20 @@ class Simulator:
         self.layout = self.settings.layout(self.road_tokens)
         self.action_space = ACTION_SPACES[self.settings.action]
         self.reward_names, self.event_names = REWARD_NAMES, EVENT_NAMES
-        self._lane_tokens = int(
-            (self.maps[0].road_points["kind"][self.maps[0].road_tokens[0].clip(0)] > 0).sum()
-        )
+        self._lane_tokens = _lane_tokens(self.maps)
         self.rules = rules_of(self.settings, self.road_tokens)
         self.road = stack_maps(self.maps, device)
         self.scene: Any = allocate_scene(self.settings, self.layout, device)
         worlds = self.settings.worlds
         if map_of_world is None:
             map_of_world = np.arange(worlds) % len(self.maps)
-        self.scene.map_index.assign(np.asarray(map_of_world, np.int32))
+        of_world = np.asarray(map_of_world, np.int32)
+        if of_world.shape != (worlds,) or not np.isin(of_world, np.arange(len(self.maps))).all():
+            raise SettingsError(
+                f"map_of_world: give each of the {worlds} worlds the index of one of the "
+                f"{len(self.maps)} maps"
+            )
+        self.scene.map_index.assign(of_world)
         self._threads = threads or os.cpu_count() or 1
         self._slices = _slices(worlds, self._threads)
         self._pool = ThreadPoolExecutor(self._threads) if len(self._slices) > 1 else None
@@ -232,6 +236,16 @@ class Simulator:
                 f"agents={self.settings.agents}: {missing} of {wanted} road users found no room "
                 f"or no route (worst: map {name}); use fewer agents or a larger map"
             )
+
+
+def _lane_tokens(maps: Sequence[CompiledMap]) -> int:
+    """How many of the road tokens are lane points; edge points follow them."""
+    counts = [one.road_tokens.shape[1] for one in maps]
+    for one in maps:
+        tokens = one.road_tokens
+        is_edge = (tokens >= 0) & (one.road_points["kind"][tokens.clip(0)] < 0)
+        counts += [int(column) for column in np.flatnonzero(is_edge.any(axis=0))[:1]]
+    return min(counts)
 
 
 def _slices(worlds: int, threads: int) -> list[tuple[int, int]]:

@@ -56,10 +56,10 @@ def draw_traits(rules: Rules, record: MapRecord, random: wp.uint32) -> Traits:
     traits = Traits()
     kind = CAR
     share = unit(random, 0)
-    if share < rules.pedestrians and record.walk_count > 0:
-        kind = PEDESTRIAN
-    elif share < rules.pedestrians + rules.cyclists:
+    if share < rules.cyclists:
         kind = CYCLIST
+    elif share < rules.cyclists + rules.pedestrians and record.walk_count > 0:
+        kind = PEDESTRIAN
     elif unit(random, 1) < rules.truck_share:
         kind = TRUCK
     traits.kind = kind

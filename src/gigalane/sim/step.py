@@ -16,7 +16,7 @@ same functions, so both give the same numbers.
 import warp as wp
 
 from gigalane.maps.arrays import MapArrays
-from gigalane.sim.control import DELTA_POSE, command_of, delayed_action, starts_braking
+from gigalane.sim.control import DELTA_POSE, brakes, command_of, delayed_action, starts_braking
 from gigalane.sim.dynamics import advance, displace
 from gigalane.sim.events import note_stop
 from gigalane.sim.goals import follow_route
@@ -94,7 +94,9 @@ def move(rules: Rules, road: MapArrays, scene: SceneArrays, world: int, agent: i
     dt = scene.dt[world]
     body = scene.body[world, agent]
     traits = scene.traits[world, agent]
-    if rules.action == DELTA_POSE and traits.driver != SCRIPTED:
+    duty = scene.duty[world, agent]
+    commanded = traits.driver == SCRIPTED or brakes(traits, duty)
+    if rules.action == DELTA_POSE and not commanded:
         at = 3 * traits.delay
         body = displace(
             body,
@@ -106,7 +108,7 @@ def move(rules: Rules, road: MapArrays, scene: SceneArrays, world: int, agent: i
         )
     else:
         command = wp.vec2(scene.command[world, agent, 0], scene.command[world, agent, 1])
-        if traits.driver == SCRIPTED:
+        if commanded:
             # Scripts ask for the acceleration of this step, not for the end of a ramp to it.
             body.acceleration = command[0]
         body = advance(body, traits, command, dt)
@@ -115,7 +117,6 @@ def move(rules: Rules, road: MapArrays, scene: SceneArrays, world: int, agent: i
     place = locate(road, record, route, before, body, traits)
     if place.on_lane == 1:
         body.z = height_at(road.segments[place.segment], body.x, body.y)
-    duty = scene.duty[world, agent]
     duty.age += dt
     duty = note_stop(road, place, duty, body, traits, scene.clock[world])
     scene.duty[world, agent] = duty

@@ -84,14 +84,14 @@ class Decks:
             points: (N, 3) [m], map frame.
 
         Yields:
-            Consecutive pieces, each with its level. They share the segments where the level
-            changes: a deck may end anywhere along these.
+            Consecutive pieces, each with its level. They overlap by the segment on each side of
+            the one where the level changes: a deck may end anywhere near it.
         """
         levels = self.levels(points)
         cuts = [0, *np.flatnonzero(np.diff(levels)) + 1, len(points)]
         for start, end in pairwise(cuts):
             level = int(levels[start])
-            piece = points[max(start - level, 0) : end + 1]
+            piece = points[max(start - 2, 0) : end + 2]
             if len(piece) > 1:
                 yield piece, level
 

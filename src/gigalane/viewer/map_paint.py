@@ -68,6 +68,8 @@ def painted_lines(road_map: RoadMap, decks: Decks) -> Iterator[MapShape]:
     seen: set[tuple[float, ...]] = set()
     has_marks = any(lane.left_marks or lane.right_marks for lane in road_map.lanes)
     for lane in road_map.lanes:
+        if not lane.is_drivable:
+            continue  # a line at the edge of the road is the road's
         sides = ((lane.left_boundary, lane.left_marks), (lane.right_boundary, lane.right_marks))
         if not has_marks and lane.left_neighbor and lane.is_routable:
             sides = ((lane.left_boundary, (RoadMark(0.0, np.inf, MarkType.BROKEN),)),)

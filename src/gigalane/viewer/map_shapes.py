@@ -29,6 +29,7 @@ from gigalane.viewer.map_paint import (
 from gigalane.viewer.shape import MapShape
 
 SURFACES: tuple[tuple[str, frozenset[LaneType]], ...] = (
+    ("void", frozenset({LaneType.NONE})),
     ("median", frozenset({LaneType.MEDIAN, LaneType.BORDER, LaneType.RESTRICTED})),
     ("sidewalk", frozenset({LaneType.SIDEWALK, LaneType.CURB})),
     ("rail", frozenset({LaneType.RAIL})),

@@ -8,6 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+EVENT_TONES = {
+    "reached_goal": "good",
+    "reached_waypoint": "quiet",
+    "missed_goal": "note",
+    "timed_out": "note",
+}
+"""How an event is treated: "good" and "note" are listed, "quiet" is not at first; every other
+event is an incident, which is also counted."""
+
 
 @dataclass(frozen=True)
 class Palette:
@@ -48,6 +57,7 @@ LIGHT = Palette(
     name="light",
     map_colors={
         "land": "#f3f2ee",
+        "void": "#ebe9e4",
         "sidewalk": "#e3e1db",
         "median": "#dde4d3",
         "rail": "#d6d1c9",
@@ -77,8 +87,12 @@ LIGHT = Palette(
         "off_road": "#d9660b",
         "ran_red": "#c11574",
         "ran_stop": "#a8327e",
+        "out_of_turn": "#7a4fb0",
         "wrong_way": "#9a6b00",
         "reached_goal": "#12804a",
+        "reached_waypoint": "#5d9c7d",
+        "missed_goal": "#7a6a4f",
+        "timed_out": "#69707c",
         "": "#5d6b82",
     },
     ink="#1b1f26",
@@ -92,6 +106,7 @@ DARK = Palette(
     name="dark",
     map_colors={
         "land": "#101317",
+        "void": "#15181d",
         "sidewalk": "#1a1e24",
         "median": "#162019",
         "rail": "#211f1d",
@@ -121,8 +136,12 @@ DARK = Palette(
         "off_road": "#ff9142",
         "ran_red": "#f56bb4",
         "ran_stop": "#dd7fbd",
+        "out_of_turn": "#b493ea",
         "wrong_way": "#e0b13d",
         "reached_goal": "#41c98a",
+        "reached_waypoint": "#6fa78b",
+        "missed_goal": "#b8a37c",
+        "timed_out": "#8f98a6",
         "": "#93a1b8",
     },
     ink="#e8ebf0",

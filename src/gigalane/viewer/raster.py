@@ -102,7 +102,7 @@ def line_strength(shape: MapShape, scale: float) -> float:
     """
     if not shape.role.startswith("mark"):
         return 1.0
-    return float(np.clip(shape.width * scale / MIN_LINE, 0.25, 1.0))
+    return float(np.clip((shape.width * scale / MIN_LINE) ** 0.5, 0.4, 1.0))
 
 
 def fill_area(

@@ -32,7 +32,7 @@ from gigalane.viewer.figures import BRAKING, DART, FIGURES, part_colors
 from gigalane.viewer.lane_under import LaneFinder
 from gigalane.viewer.map_levels import Decks
 from gigalane.viewer.map_shapes import map_shapes
-from gigalane.viewer.palette import DARK, LIGHT
+from gigalane.viewer.palette import DARK, EVENT_TONES, LIGHT
 
 SCRIPTS = (
     "decode.js",
@@ -202,6 +202,7 @@ def _world_data(
         "kinds": recording.kind_names,
         "drivers": recording.driver_names,
         "events": recording.event_names,
+        "tones": [EVENT_TONES.get(name, "incident") for name in recording.event_names],
         "rewards": recording.reward_names,
         "personas": recording.persona_names,
         "settings": recording.settings,

@@ -9,7 +9,8 @@ and a straight. All lengths are metres, headings are counter-clockwise from +x i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,10 @@ Array = NDArray[np.float64]
 
 STEP = 0.2
 """Distance between the samples of a curve [m]; at a radius of 6 m a chord is off by 0.8 mm."""
+
+
+END_CHORD = 0.4
+"""Length of the first and last chord of a polyline along a curve [m]."""
 
 
 def direction(heading: float | Array) -> Array:
@@ -90,7 +95,8 @@ class Curve:
             turn: how much heading a chord may span [rad].
 
         Returns:
-            Increasing stations, at least two, the first and last exactly as given.
+            Increasing stations, at least two, the first and last exactly as given, the next to
+            them at `END_CHORD`.
         """
         inside = (self.stations > start) & (self.stations < end)
         stations = np.concatenate([[start], self.stations[inside], [end]])
@@ -105,7 +111,9 @@ class Curve:
         pieces = max(1, int(np.ceil(count[-1])))
         chosen = np.interp(np.linspace(0.0, count[-1], pieces + 1), count, stations)
         chosen[0], chosen[-1] = start, end
-        return chosen
+        # Short first and last chords show the direction at the ends, where curves join.
+        tips = np.array([start + END_CHORD, end - END_CHORD])
+        return np.union1d(chosen, tips[(tips > start) & (tips < end)])
 
 
 def joined(*curves: Curve) -> Curve:
@@ -143,16 +151,17 @@ def _with_headings(points: Array, tangents: Array) -> Curve:
     return Curve(points, np.unwrap(np.arctan2(tangents[:, 1], tangents[:, 0])))
 
 
-def spline(control: Array) -> Curve:
-    """A clamped uniform cubic B-spline (de Boor 1978, chapter IX) over control points (K, 2)."""
-    degree, count = 3, len(control)
-    inner = count - degree
-    knots = np.concatenate([np.zeros(degree), np.linspace(0, 1, inner + 1), np.ones(degree)])
-    length = np.linalg.norm(np.diff(control, axis=0), axis=1).sum()
-    samples = np.linspace(0.0, 1.0, max(8, int(np.ceil(length / STEP))))
+@lru_cache(maxsize=64)
+def _spline_basis(count: int, samples: int) -> tuple[Array, Array]:
+    """Values and slopes of the basis of `spline` at evenly spaced parameters, (samples, count)."""
+    degree = 3
+    inner = np.linspace(0.0, 1.0, count - degree + 1)
+    knots = np.concatenate([np.zeros(degree), inner, np.ones(degree)])
+    t = np.linspace(0.0, 1.0, samples)
+    # The last knot span is closed at 1, all others are open at their upper end.
     basis = [
-        np.where((samples >= low) & ((samples < high) | ((high == 1.0) & (low < 1.0))), 1.0, 0.0)
-        for low, high in zip(knots[:-1], knots[1:], strict=True)
+        ((t >= low) & ((t < high) | ((high == 1.0) & (low < 1.0)))).astype(np.float64)
+        for low, high in pairwise(knots)
     ]
     slopes: list[Array] = []
     for order in range(1, degree + 1):
@@ -160,15 +169,25 @@ def spline(control: Array) -> Curve:
         for index in range(len(basis) - 1):
             left = knots[index + order] - knots[index]
             right = knots[index + order + 1] - knots[index + 1]
-            rise = (samples - knots[index]) / left if left else np.zeros_like(samples)
-            fall = (knots[index + order + 1] - samples) / right if right else np.zeros_like(samples)
-            raised.append(rise * basis[index] + fall * basis[index + 1])
-            slopes.append(
-                (order / left if left else 0.0) * basis[index]
-                - (order / right if right else 0.0) * basis[index + 1]
+            rise, fall = (1.0 / gap if gap else 0.0 for gap in (left, right))
+            raised.append(
+                (t - knots[index]) * rise * basis[index]
+                + (knots[index + order + 1] - t) * fall * basis[index + 1]
             )
+            slopes.append(order * (rise * basis[index] - fall * basis[index + 1]))
         basis = raised
-    return _with_headings(np.stack(basis, 1) @ control, np.stack(slopes, 1) @ control)
+    return np.stack(basis, axis=1), np.stack(slopes, axis=1)
+
+
+def spline(control: Array) -> Curve:
+    """A clamped uniform cubic B-spline (de Boor 1978, chapter IX) over control points (K, 2)."""
+    length = float(np.linalg.norm(np.diff(control, axis=0), axis=1).sum())
+    # A few sizes only, so that their bases are computed once.
+    samples = 32
+    while samples * STEP < length:
+        samples *= 2
+    values, slopes = _spline_basis(len(control), samples)
+    return _with_headings(values @ control, slopes @ control)
 
 
 def quintic(start: Array, heading: float, end: Array, end_heading: float, reach: float) -> Curve:

@@ -31,8 +31,6 @@ TURN_WIDTH = 3.5
 """Least width of a connecting lane away from its ends [m]."""
 TIGHTEST_TURN = 6.0
 """Smallest radius of a connecting lane's midline [m]; cars manage about 5.5 m."""
-CORNER_WIDTH = 3.0
-"""Width of the surface along a corner that no lane turns around [m]."""
 STRAIGHT_ON = np.deg2rad(35.0)
 """Directions that differ by less count as straight on [rad]."""
 
@@ -309,7 +307,7 @@ def _pave(draft: Draft, node: Node, arms: list[Arm], turns: list[Turn]) -> None:
     )  # fmt: skip
     alone = set(range(len(arms)))
     for bend, a, b in bends:
-        if bend < np.deg2rad(55.0) and {a, b} <= alone:
+        if bend < np.deg2rad(80.0) and {a, b} <= alone:
             alone -= {a, b}
             right = _edge_between(node, arms, a, b, turns)
             left = _edge_between(node, arms, b, a, turns)[::-1]
@@ -327,17 +325,19 @@ def _pave(draft: Draft, node: Node, arms: list[Arm], turns: list[Turn]) -> None:
 
 
 def _pave_corners(draft: Draft, node: Node, arms: list[Arm], turns: list[Turn]) -> None:
-    """Covers rounded corners that no lane turns around, such as those beside one-way streets."""
+    """Covers rounded corners where no lane turns around them, or one too narrow to fill them."""
     for number, arm in enumerate(arms):
-        following = (number + 1) % len(arms)
-        other = arms[following]
-        gap = (other.pose.heading - arm.pose.heading) % (2 * np.pi)
+        other = arms[(number + 1) % len(arms)]
+        if (other.pose.heading - arm.pose.heading) % (2 * np.pi) > np.deg2rad(150.0):
+            continue
         start, end = arm.curb("left"), other.curb("right")
-        points, headings = _corner_line(node, number, arm, other, turns, start, end)
-        turned = any(turn.connector.right is points for turn in turns)
-        if gap < np.deg2rad(125.0) and not turned and len(points) > 2:
-            inner = points + CORNER_WIDTH * left_of(headings)
-            _shoulder(draft, node, f"corner{number}", inner, points)
+        curb, _ = _corner_line(node, number, arm, other, turns, start, end)
+        inward = -direction(np.array([arm.pose.heading, other.pose.heading]))
+        tip = start + np.linalg.solve(inward.T * [1.0, -1.0], end - start)[0] * inward[0]
+        turned = any(turn.connector.right is curb for turn in turns)
+        depth = float(np.linalg.norm(curb - tip, axis=1).min())
+        if not turned or depth > 0.5 * (arm.street.lane_width + other.street.lane_width):
+            _shoulder(draft, node, f"corner{number}", np.stack([start, tip, end]), curb)
 
 
 def _middle(arms: list[Arm]) -> Points:

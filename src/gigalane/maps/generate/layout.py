@@ -157,6 +157,7 @@ def _spread(headings: NDArray[np.float64], snap: bool) -> NDArray[np.float64]:
             if bend < WIDEST_SNAP and all(a not in pair and b not in pair for pair in pairs):
                 pairs.append((a, b))
     for _ in range(60):
+        before = headings.copy()
         order = np.argsort(headings % (2 * np.pi))
         for k in range(count):
             first, second = order[k], order[(k + 1) % count]
@@ -168,6 +169,8 @@ def _spread(headings: NDArray[np.float64], snap: bool) -> NDArray[np.float64]:
             bend = wrap(headings[a] - headings[b] - np.pi)
             headings[a] -= 0.5 * bend
             headings[b] += 0.5 * bend
+        if np.abs(headings - before).max() < 1e-9:
+            break
     return headings
 
 
@@ -319,7 +322,7 @@ def _draw_curves(layout: Layout, wiggle: NDArray[np.float64]) -> list[Street]:
             curve = spline(_control(layout, street, share, spread, float(wiggle[street.index])))
             if best is None or curve.tightest_radius > best.tightest_radius:
                 best = curve
-            if best.tightest_radius >= max(needed, 16.0):
+            if best.tightest_radius >= max(needed, street.kind.bend_radius_m):
                 break
         if best is None or best.tightest_radius < needed:
             # One corner with clothoids ignores the plan's bends but wastes no room.
@@ -368,7 +371,8 @@ def _control(
     if not corners and legs[0] > 70.0:
         chord = last.position - first.position
         middle = 0.5 * (start[2] + end[2])
-        bends = [middle + 0.15 * wiggle * np.array([-chord[1], chord[0]])]
+        swing = 0.15 * wiggle * min(1.0, 30.0 / street.kind.bend_radius_m)
+        bends = [middle + swing * np.array([-chord[1], chord[0]])]
     return np.array([*start, *bends, *reversed(end)])
 
 

@@ -80,18 +80,16 @@ def draw_plan(rng: Generator, settings: TownSettings, banned: set[Edge]) -> Plan
 def _scatter(rng: Generator, settings: TownSettings) -> NDArray[np.float64]:
     """Poisson-disc samples by throwing darts, with a spacing that varies over the square."""
     half = 0.5 * settings.size_m - MARGIN
-    points: list[NDArray[np.float64]] = []
-    spacings: list[float] = []
+    points = rng.uniform(-half, half, (1, 2))
+    spacings = np.array([settings.spacing_m])
     for _ in range(30 * int((settings.size_m / settings.spacing_m) ** 2 + 4)):
         candidate = rng.uniform(-half, half, 2)
         spacing = settings.spacing_m * rng.uniform(1.0, 1.35)
-        if all(
-            np.linalg.norm(candidate - point) > min(spacing, other)
-            for point, other in zip(points, spacings, strict=True)
-        ):
-            points.append(candidate)
-            spacings.append(spacing)
-    return np.array(points)
+        away = np.hypot(*(points - candidate).T)
+        if (away > np.minimum(spacing, spacings)).all():
+            points = np.vstack([points, candidate])
+            spacings = np.append(spacings, spacing)
+    return points
 
 
 def _gabriel(points: NDArray[np.float64], longest: float) -> set[Edge]:

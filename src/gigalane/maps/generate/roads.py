@@ -347,7 +347,10 @@ def _crossing_between(rng: Generator, draft: Draft, layout: Layout, road: Road) 
     ends = [layout.scheme.nodes[road.street.path[-end]] for end in (0, 1)]
     calm = all(node.kind is not NodeKind.RAMP for node in ends)
     start, end = max(road.sections, key=lambda section: section[1] - section[0])
-    if not all(road.street.sidewalks) or not calm or end - start < 60.0 or rng.random() > 0.4:
+    bare = all(road.street.strip(side) is None for side in ("left", "right"))
+    if not (all(road.street.sidewalks) and calm and bare) or end - start < 60.0:
+        return
+    if rng.random() < 0.5:
         return
     middle = start + (end - start) * rng.uniform(0.4, 0.6)
     stations = np.array([middle - 1.6, middle + 1.6])

@@ -209,14 +209,14 @@ def _corner(
 
 def _ring_walk(node: Node, number: int, arm: Arm, other: Arm, kerb: Points) -> LaneDraft:
     """A sidewalk behind the kerb between two arms of a roundabout."""
-    keep = np.concatenate([[True], np.linalg.norm(np.diff(kerb, axis=0), axis=1) > 0.2])
-    kerb = kerb[keep]
+    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(kerb, axis=0), axis=1))])
+    share = np.linspace(0.0, 1.0, max(4, int(along[-1])))
+    kerb = np.stack([np.interp(share * along[-1], along, kerb[:, k]) for k in (0, 1)], axis=1)
     tangents = np.gradient(kerb, axis=0)
     headings = np.unwrap(np.arctan2(tangents[:, 1], tangents[:, 0]))
-    steps = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(kerb, axis=0), axis=1))])
-    inner = arm.walk_offsets[0] + (steps / steps[-1]) * (
-        other.walk_offsets[1] - arm.walk_offsets[0]
-    )
+    # The kerb has small kinks where entry, ring and exit meet; a sidewalk does not.
+    headings[2:-2] = np.convolve(headings, np.full(5, 0.2), mode="valid")
+    inner = arm.walk_offsets[0] + share * (other.walk_offsets[1] - arm.walk_offsets[0])
     aside = -left_of(headings)
     left = kerb + inner[:, None] * aside
     right = kerb + (inner + SIDEWALK_WIDTH)[:, None] * aside

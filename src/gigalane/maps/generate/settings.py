@@ -50,7 +50,7 @@ class TownSettings:
     thinning_share: float = 0.15
     curviness: float = 1.0
     maximum_lanes: int = 4
-    arterials: int = 2
+    arterials: int = 3
     one_way_share: float = 0.12
     lane_change_share: float = 0.35
     roundabout_share: float = 0.2
@@ -91,8 +91,8 @@ class TownSettings:
 
 
 TINY_TOWN = TownSettings(
-    size_m=150.0,
-    spacing_m=54.0,
+    size_m=170.0,
+    spacing_m=56.0,
     minimum_junctions=1,
     maximum_junctions=2,
     thinning_share=0.0,
@@ -114,6 +114,7 @@ class RoadKind:
         name: what people call it.
         speeds_kmh: lowest and highest limit; bends lower it further.
         lane_width_m: narrowest and widest lane [m].
+        bend_radius_m: radius that its bends have where there is room [m].
         built_up: whether parking lanes and sidewalks may stand along it.
         shoulder_share: of roads that have a paved shoulder instead.
         median_share: of two-way roads with a median strip.
@@ -122,19 +123,20 @@ class RoadKind:
     name: str
     speeds_kmh: tuple[int, int]
     lane_width_m: tuple[float, float]
+    bend_radius_m: float
     built_up: bool = True
     shoulder_share: float = 0.0
     median_share: float = 0.0
 
 
-LIVING_STREET = RoadKind("living street", (20, 20), (3.0, 3.1))
-RESIDENTIAL = RoadKind("residential", (30, 40), (3.0, 3.3))
-COLLECTOR = RoadKind("collector", (40, 60), (3.2, 3.4))
-ARTERIAL = RoadKind("arterial", (50, 70), (3.3, 3.6), median_share=0.4)
-COUNTRY_ROAD = RoadKind("country road", (60, 90), (3.4, 3.6), False, shoulder_share=0.6)
-EXPRESSWAY = RoadKind("expressway", (80, 100), (3.5, 3.75), False, 0.8, median_share=0.9)
-RAMP = RoadKind("ramp", (40, 60), (3.6, 3.75), built_up=False)
+LIVING_STREET = RoadKind("living street", (20, 20), (3.0, 3.1), 16.0)
+RESIDENTIAL = RoadKind("residential", (30, 40), (3.0, 3.3), 25.0)
+COLLECTOR = RoadKind("collector", (40, 60), (3.2, 3.4), 45.0)
+ARTERIAL = RoadKind("arterial", (50, 70), (3.3, 3.6), 70.0, median_share=0.4)
+COUNTRY_ROAD = RoadKind("country road", (60, 90), (3.4, 3.6), 90.0, False, shoulder_share=0.6)
+EXPRESSWAY = RoadKind("expressway", (80, 100), (3.5, 3.75), 150.0, False, 0.8, median_share=0.9)
+RAMP = RoadKind("ramp", (40, 60), (3.6, 3.75), 30.0, built_up=False)
 
-BEND_ACCELERATION = 2.5
-"""Sideways acceleration at the limit in the tightest bend [m/s²]; a road's limit is lowered to it
-(comfort bounds of 2 to 3 m/s² are usual in road design; chosen)."""
+BEND_ACCELERATION = 5.0
+"""Sideways acceleration at the limit in a road's tightest bend [m/s²]: about what a car can do on
+a dry road without sliding (chosen). A posted limit says nothing of comfort; drivers slow down."""

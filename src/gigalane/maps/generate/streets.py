@@ -285,7 +285,7 @@ def _street(
     if kind in (kinds.ARTERIAL, kinds.EXPRESSWAY):
         count = int(rng.choice([2, 2, 3, 3, 4]))
     elif kind is kinds.COLLECTOR:
-        count = int(rng.choice([1, 1, 2]))
+        count = int(rng.choice([1, 2]))
     count = min(count, settings.maximum_lanes)
     street = Street(
         index=index,

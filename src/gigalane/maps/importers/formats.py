@@ -41,15 +41,17 @@ def load_map(path: str | os.PathLike[str]) -> RoadMap:
     """
     name = os.fspath(path)
     file = Path(path)
-    if not file.exists():
-        raise MapError(name, "", "there is no such file; check the path")
-    if not file.is_file():
-        raise MapError(name, "", f"is not a file; give a road file ({_KNOWN_SUFFIXES})")
     try:
+        if file.is_dir():
+            raise MapError(name, "", f"is a folder; give a road file ({_KNOWN_SUFFIXES})")
         with file.open("rb") as stream:
             head = stream.read(4)
-    except OSError as error:
-        raise MapError(name, "", f"cannot be read ({error.strerror})") from error
+    except FileNotFoundError:
+        raise MapError(name, "", "there is no such file; check the path") from None
+    except (OSError, ValueError) as error:
+        if isinstance(error, MapError):
+            raise
+        raise MapError(name, "", f"cannot be read ({error})") from error
     if not head:
         raise MapError(name, "", "is empty; write or copy it again")
     suffix = file.name.lower()

@@ -241,7 +241,7 @@ function report() {
   root.dataset.time = app.time.toFixed(3);
   root.dataset.follow = app.agent === null ? "" : String(app.agent);
   root.dataset.world = String(app.worldIndex);
-  root.dataset.incidents = String(app.world.incidents.length);
+  root.dataset.incidents = String(panel.shownIncidents().length);
   element("attach").ariaPressed = String(app.isAttached);
   element("attach").disabled = app.agent === null;
   element("turn").ariaPressed = String(app.isHeadingUp);

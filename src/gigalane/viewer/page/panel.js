@@ -37,7 +37,8 @@ function compact(value) {
 class Panel {
   constructor(on) {
     this.on = on;
-    this.hidden = new Set(); // names of events that the list leaves out
+    this.hidden = new Set(); // names of events that lists and strips leave out
+    this.known = new Set(); // names seen so far; quiet ones are hidden when first seen
     this.tabs = ["user", "log", "run"];
     for (const tab of this.tabs) element(`tab-${tab}`).addEventListener("click", () => this.open(tab));
     element("user-select").addEventListener("change", (event) => {
@@ -68,7 +69,7 @@ class Panel {
     const first = (agent) => (world.drives[agent][0] || { first: 0 }).first;
     const driverAt = (agent) => world.data.driver[first(agent) * world.agents + agent];
     const counts = new Array(world.agents).fill(0);
-    for (const one of world.incidents) if (!one.isGood) counts[one.agent] += 1;
+    for (const one of world.incidents) if (one.tone === "incident") counts[one.agent] += 1;
 
     element("user-select").replaceChildren(make("option", { value: "", textContent: "Nobody" }));
     element("user-list").replaceChildren();
@@ -82,8 +83,12 @@ class Panel {
         make("span", { className: "swatch", style: { background: color } }),
         make("span", { textContent: name }),
         make("span", { className: "muted", textContent: driver }),
-        make("span", { className: "end", textContent: counts[agent] ? `${counts[agent]} event${counts[agent] > 1 ? "s" : ""}` : "" })));
+        make("span", { className: "end", textContent: counts[agent] ? `${counts[agent]} incident${counts[agent] > 1 ? "s" : ""}` : "" })));
     }
+    world.eventNames.forEach((name, k) => {
+      if (!this.known.has(name) && world.tones[k] === "quiet") this.hidden.add(name);
+      this.known.add(name);
+    });
     this.showFilters();
     this.showLog();
     this.showRun();
@@ -95,7 +100,7 @@ class Panel {
   }
 
   shownIncidents() {
-    return this.world.incidents.filter((one) => !this.hidden.has(one.name));
+    return this.shown;
   }
 
   showFilters() {
@@ -116,7 +121,8 @@ class Panel {
   }
 
   showLog() {
-    const shown = this.shownIncidents();
+    this.shown = this.world.incidents.filter((one) => !this.hidden.has(one.name));
+    const shown = this.shown;
     const rows = shown.slice(0, LOG_ROWS).map((one) =>
       make("li", {}, make("button", { className: "row", onclick: () => this.on.jumped(one) },
         make("span", { className: "clock", textContent: clock(one.time) }),
@@ -128,7 +134,7 @@ class Panel {
     }
     if (!shown.length) rows.push(make("li", { className: "muted row", textContent: "Nothing to list." }));
     element("log").replaceChildren(...rows);
-    element("log-count").textContent = String(this.world.incidents.filter((one) => !one.isGood).length);
+    element("log-count").textContent = String(this.world.incidents.filter((one) => one.tone === "incident").length);
     this.logTimes = shown.slice(0, LOG_ROWS).map((one) => one.time);
     this.logPast = -1;
   }
@@ -136,9 +142,8 @@ class Panel {
   showRun() {
     const world = this.world;
     const alive = world.data.alive.reduce((sum, one) => sum + one, 0) * world.dt;
-    const metres = world.drives.flat().length;
     const facts = [["Map", this.map.name], ["Duration", `${world.duration.toFixed(1)} s`],
-      ["Time step", `${Number(world.dt.toFixed(4))} s`], ["Slots", world.agents], ["Drives", metres],
+      ["Time step", `${Number(world.dt.toFixed(4))} s`], ["Slots", world.agents], ["Drives", world.drives.flat().length],
       ["Time driven", `${(alive / 60).toFixed(1)} min`]];
     fillList(element("run-facts"), facts);
     fillList(element("settings"), flattened(world.settings));
@@ -384,7 +389,7 @@ class Panel {
     context.fillStyle = color.accent;
     context.fill();
     context.globalAlpha = 1;
-    for (const one of world.incidents) {
+    for (const one of this.shownIncidents()) {
       if (one.agent !== agent || one.step < drive.first || one.step > drive.last) continue;
       context.fillStyle = eventColor(this.palette, one.name);
       context.fillRect(x(one.time) - 1, 3, 2, height - 6);

@@ -70,8 +70,9 @@ class Timeline {
     context.fillStyle = line;
     context.fillRect(THUMB / 2, 7, width - THUMB, 1);
     for (const incident of this.incidents) {
-      context.globalAlpha = incident.isGood ? 0.6 : 0.95;
-      tick(incident, incident.isGood ? 4 : 2, incident.isGood ? 7 : 11, 2.5);
+      const isIncident = incident.tone === "incident";
+      context.globalAlpha = isIncident ? 0.95 : 0.6;
+      tick(incident, isIncident ? 2 : 4, isIncident ? 11 : 7, 2.5);
     }
     context.globalAlpha = 1;
     if (this.agent !== null) {

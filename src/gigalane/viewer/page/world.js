@@ -1,13 +1,12 @@
 // One recording: what every road user does at any moment, and what happened when.
 
-const GOOD_EVENT = /goal|arriv|finish/;
 const MERGE_SECONDS = 1.0; // the same event of the same drive again within this time is one
 
 class World {
   constructor(header, decoded, missing) {
     Object.assign(this, {
       title: header.title, dt: header.dt, steps: header.steps, agents: header.agents,
-      map: header.map, kinds: header.kinds, drivers: header.drivers, eventNames: header.events,
+      map: header.map, kinds: header.kinds, drivers: header.drivers, eventNames: header.events, tones: header.tones,
       rewardNames: header.rewards, personaNames: header.personas, settings: header.settings,
     });
     this.data = decoded.arrays;
@@ -115,7 +114,7 @@ class World {
           }
           const incident = {
             step, last: step, agent, event, episode, time: step * this.dt,
-            name: this.eventNames[event], isGood: GOOD_EVENT.test(this.eventNames[event]),
+            name: this.eventNames[event], tone: this.tones[event],
             x: this.data.position[here * 3] * this.unit.position,
             y: this.data.position[here * 3 + 1] * this.unit.position,
           };

@@ -30,7 +30,7 @@ class Cubics:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Offsets into the pieces that hold at `within`, and their coefficients (4, …)."""
         piece = np.maximum(np.searchsorted(self.start, within, side="right") - 1, 0)
-        return s - self.start[piece], np.moveaxis(self.coefficients[piece], -1, 0)
+        return s - self.start[piece], self.coefficients.T[:, piece]
 
     def value(
         self, s: NDArray[np.float64], within: NDArray[np.float64] | None = None

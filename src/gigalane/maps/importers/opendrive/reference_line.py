@@ -27,6 +27,8 @@ Array = NDArray[np.float64]
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(5)
 _NODES, _WEIGHTS = (_NODES + 1.0) / 2.0, _WEIGHTS / 2.0  # moved to the interval [0, 1]
 
+MAXIMUM_STEP_TURN = 0.2
+"""Most that a clothoid turns in one integration step [rad]."""
 MAXIMUM_STEPS = 200_000
 """Most integration steps for one curve; more means absurd numbers, not a road."""
 
@@ -77,7 +79,7 @@ class _Spiral:
     def _table(self) -> tuple[float, Array]:
         """Step [m] and positions (steps + 1, 2) at its multiples."""
         turn = max(abs(self.start), abs(self.end)) * self.length
-        steps = _step_count(turn / 0.2)
+        steps = _step_count(turn / MAXIMUM_STEP_TURN)
         step = self.length / steps
         d = step * (np.arange(steps)[:, None] + _NODES)
         heading = self._heading(d)
@@ -170,6 +172,7 @@ def _curve(geometry: Geometry) -> _Curve:
     if geometry.shape == "line":
         return _Arc(0.0)
     if geometry.shape == "arc":
+        _step_count(abs(parameters[0]) * geometry.length / MAXIMUM_STEP_TURN)
         return _Arc(parameters[0])
     if geometry.shape == "spiral":
         return _Spiral(parameters[0], parameters[1], geometry.length)
