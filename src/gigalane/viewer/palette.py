@@ -81,7 +81,7 @@ LIGHT = Palette(
         "signal": "#2c3138",
     },
     light_colors=("#ffffff", "#12a150", "#f0a30a", "#e5342b"),
-    driver_colors=("#2563d8", "#7c55c7", "#0d8a83", "#c2528b", "#8a6242", "#5d6b82"),
+    driver_colors=("#2563d8", "#c2528b", "#8a6242", "#7c55c7", "#0d8a83", "#5d6b82"),
     event_colors={
         "collided": "#d92d20",
         "off_road": "#d9660b",
@@ -130,7 +130,7 @@ DARK = Palette(
         "signal": "#c5cbd3",
     },
     light_colors=("#c5cbd3", "#2fd07c", "#ffb92e", "#ff5a4f"),
-    driver_colors=("#5c9bff", "#a98bf0", "#35bfb5", "#ea86b6", "#c39a74", "#93a1b8"),
+    driver_colors=("#5c9bff", "#ea86b6", "#c39a74", "#a98bf0", "#35bfb5", "#93a1b8"),
     event_colors={
         "collided": "#ff6257",
         "off_road": "#ff9142",

@@ -28,8 +28,10 @@ MAX_TILES = 96
 """Most squares kept: 75 MB."""
 DART_PIXELS = 11
 """Vehicles shorter than this are drawn as darts of this length."""
-DOT_PIXELS = 7
-"""The same for cyclists and pedestrians."""
+SMALL_PIXELS = 18
+"""Cyclists and pedestrians shorter than this are drawn as darts …"""
+SMALL_DART_PIXELS = 9
+"""… that are at least this long."""
 SMALL = 2.5
 """Road users shorter than this are no vehicles [m]."""
 OVERSAMPLE = 3
@@ -251,9 +253,10 @@ def _draw_users(
         body = palette.driver_colors[user.driver % len(palette.driver_colors)]
         if user.agent == follow:
             _draw_halo(picture, window, user, palette)
-        least = (DOT_PIXELS if user.length < SMALL else DART_PIXELS) / window.scale
+        is_small = user.length < SMALL
+        least = (SMALL_PIXELS if is_small else DART_PIXELS) / window.scale
         if user.length < least:
-            length = least
+            length = max(user.length, SMALL_DART_PIXELS / window.scale) if is_small else least
             rim = placed(DART * [1.25, 0.95] * length, user.position, user.heading)
             dart = placed(DART * [1.0, 0.7] * length, user.position, user.heading)
             _patch(picture, window, [(rim, palette.map_colors["land"]), (dart, body)])

@@ -1,7 +1,8 @@
 // Road users, and what is drawn for the one that is followed: path, way-points, halo.
 
 const DART_PIXELS = 11; // vehicles shorter than this are darts of this length
-const DOT_PIXELS = 8; // the same for cyclists and pedestrians
+const SMALL_PIXELS = 18; // cyclists and pedestrians shorter than this are darts,
+const SMALL_DART_PIXELS = 9; // at least this long
 const SMALL = 2.5; // road users shorter than this are no vehicles [m]
 const FLASH_SECONDS = 2.5; // how long the place of an event is marked
 const TRAIL_SECONDS = 6;
@@ -32,12 +33,14 @@ class UserDrawing {
   draw(context, camera, palette, world, state) {
     const fills = this.fillsFor(palette, state.driver);
     const parts = this.figures[world.kinds[state.kind]] || this.figures.other;
-    const least = (state.length < SMALL ? DOT_PIXELS : DART_PIXELS) / camera.scale;
+    const isSmall = state.length < SMALL;
+    const least = (isSmall ? SMALL_PIXELS : DART_PIXELS) / camera.scale;
     context.save();
     context.translate(state.x, state.y);
     context.rotate(state.heading);
     if (state.length < least) {
-      context.scale(least, least * 0.72);
+      const length = isSmall ? Math.max(state.length, SMALL_DART_PIXELS / camera.scale) : least;
+      context.scale(length, length * 0.72);
       context.lineWidth = 0.16;
       context.strokeStyle = palette.map_colors.land;
       context.stroke(this.dart);

@@ -30,7 +30,7 @@ function signed(value, digits) {
 function compact(value) {
   const size = Math.abs(value);
   if (size === 0) return "0";
-  if (size >= 1000 || size < 0.001) return value.toExponential(1).replace("-", "\u2212");
+  if (size >= 1000 || size < 0.001) return value.toExponential(1).replaceAll("-", "\u2212");
   return (value < 0 ? "\u2212" : "") + size.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3);
 }
 
@@ -94,7 +94,8 @@ class Panel {
     this.showRun();
     this.showRewardRows();
     this.showPersonaRows();
-    element("chips").replaceChildren(...world.eventNames.map((name) =>
+    const happened = new Set(world.incidents.map((one) => one.name));
+    element("chips").replaceChildren(...world.eventNames.filter((name) => happened.has(name)).map((name) =>
       make("span", { className: "chip", data: { event: name }, style: { "--chip": eventColor(palette, name) } },
         make("i", { className: "dot" }), words(name))));
   }
@@ -106,6 +107,7 @@ class Panel {
   showFilters() {
     const counts = new Map(this.world.eventNames.map((name) => [name, 0]));
     for (const one of this.world.incidents) counts.set(one.name, counts.get(one.name) + 1);
+    for (const [name, count] of counts) if (!count) counts.delete(name);
     element("filters").replaceChildren(...[...counts].map(([name, count]) =>
       make("button", {
         className: `chip${this.hidden.has(name) ? "" : " on"}`,
