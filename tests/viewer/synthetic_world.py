@@ -278,7 +278,7 @@ def _record(a, t, agent, walker, acceleration, random):
     position, heading = walker.at(walker.distance), walker.heading()
     turn = _wrapped(walker.heading_at(walker.distance + 2) - heading) / 2
     height = SIZES[walker.kind][2]
-    a["position_map"][t, agent] = position + [0, 0, height / 2]
+    a["position_map"][t, agent] = position + np.array([0, 0, height / 2])
     a["heading"][t, agent] = heading
     a["speed"][t, agent] = walker.speed
     a["acceleration"][t, agent] = acceleration, walker.speed**2 * turn

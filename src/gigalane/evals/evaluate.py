@@ -41,6 +41,9 @@ from gigalane.sim.simulator import Simulator
 from gigalane.worlds.vector import VectorWorld
 from gigalane.worlds.world import World
 
+LEAST_WORLDS = 4
+"""Worlds on each map at least: intervals resample worlds."""
+
 Subject = Policy | ScriptName
 """Who is evaluated: a policy, or the name of a script."""
 
@@ -213,7 +216,7 @@ def _world(
     simulator = Simulator(
         compiled,
         SimulatorSettings(
-            worlds=max(1, math.ceil(episodes / agents)),
+            worlds=max(LEAST_WORLDS, math.ceil(episodes / agents)),
             agents=agents,
             time_steps=(settings.dt,),
             episode_s=settings.seconds,

@@ -184,9 +184,7 @@ def _shapes(road_map: RoadMap, settings: CheckSettings) -> Iterator[Finding]:
             yield _error(f"crossing {crossing.id}", "is no finite outline of three points or more")
 
 
-def _links(
-    road_map: RoadMap, sound: dict[str, Lane], settings: CheckSettings
-) -> Iterator[Finding]:
+def _links(road_map: RoadMap, sound: dict[str, Lane], settings: CheckSettings) -> Iterator[Finding]:
     for lane in sound.values():
         for id_ in lane.successors:
             if id_ in sound and lane.id not in sound[id_].predecessors:
@@ -224,7 +222,9 @@ def _joints(
                 continue
             gap = float(np.linalg.norm(lane.centerline[-1] - following.centerline[0]))
             if gap > settings.joint_gap_m:
-                yield _error(_named(lane), f"ends {gap:.2f} m from where its successor {id_} begins")
+                yield _error(
+                    _named(lane), f"ends {gap:.2f} m from where its successor {id_} begins"
+                )
             turns = headings[lane.id][1][:, None] - headings[id_][0][None]
             turn = np.rad2deg(np.abs((turns + np.pi) % (2 * np.pi) - np.pi).min())
             if turn > settings.joint_turn_deg and lane.is_routable and following.is_routable:
@@ -268,9 +268,7 @@ def _widths(
         yield said(_named(lane), f"is {low:.2f} to {high:.2f} m wide")
 
 
-def _sides(
-    road_map: RoadMap, sound: dict[str, Lane], settings: CheckSettings
-) -> Iterator[Finding]:
+def _sides(road_map: RoadMap, sound: dict[str, Lane], settings: CheckSettings) -> Iterator[Finding]:
     for lane in sound.values():
         middle = lane.centerline[:, :2]
         ahead = np.gradient(middle, axis=0)
@@ -284,7 +282,7 @@ def _sides(
             # A few rows may fold in a bend tighter than the lane is wide.
             if wrong.mean() > 0.5:
                 yield _error(_named(lane), f"has its {side} boundary on the other side")
-            elif wrong.any():
+            elif wrong.any() and lane.is_routable:
                 yield _warning(_named(lane), f"has {wrong.sum()} points of its {side} boundary "
                                "on the other side")  # fmt: skip
 
@@ -303,7 +301,8 @@ def _overlaps(
         corners.append(quads)
         owners.append(np.full(len(quads), number))
     quads, owner = np.concatenate(corners), np.concatenate(owners)
-    tree = shapely.STRtree(shapely.polygons(quads[:, :, :2]))
+    polygons = [shapely.Polygon(quad) for quad in quads[:, :, :2]]
+    tree = shapely.STRtree(polygons)
     middles = [0.5 * (lane.centerline[1:] + lane.centerline[:-1]) for lane in lanes]
     for number, (lane, points) in enumerate(zip(lanes, middles, strict=True)):
         which, quad = tree.query(shapely.points(points[:, :2]), predicate="within")
@@ -452,9 +451,7 @@ def strong_components(onward: dict[str, list[str]]) -> list[list[str]]:
     return parts
 
 
-def _walk(
-    onward: dict[str, list[str]], roots: Iterable[str], leave: Callable[[str], None]
-) -> None:
+def _walk(onward: dict[str, list[str]], roots: Iterable[str], leave: Callable[[str], None]) -> None:
     """Depth first from each root; calls `leave` when all that a node leads to is done."""
     seen: set[str] = set()
     for root in roots:

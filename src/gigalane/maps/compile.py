@@ -396,6 +396,7 @@ def _lane_graph(
 ) -> tuple[Records, NDArray[np.int32]]:
     """Lane records and their links; routable lanes link to routable lanes only."""
     index = {lane.id: k for k, lane in enumerate(lanes)}
+    road_lanes = {lane.id: lane for lane in lanes}
     junctions = {name: k for k, name in
                  enumerate(sorted({lane.junction for lane in lanes if lane.junction}))}
     records = np.zeros(len(lanes), dtype=LaneRecord.numpy_dtype())
@@ -417,13 +418,23 @@ def _lane_graph(
         records[k] = (
             _surface_flags(lane) if count else 0, first, count,
             float(end["arc"] + end["length"]) if count else 0.0,
-            settings.default_speed_limit if lane.speed_limit is None else lane.speed_limit,
+            _speed_limit(lane, road_lanes, settings),
             junctions[lane.junction] if lane.junction else -1,
             beside(lane, lane.left_neighbor), beside(lane, lane.right_neighbor),
             len(links), len(successors), len(links) + len(successors), len(predecessors), 0, 0,
         )
         links += successors + predecessors
     return records, np.array(links, np.int32)
+
+
+def _speed_limit(lane: Lane, lanes: dict[str, Lane], settings: CompileSettings) -> float:
+    """A lane's limit [m/s]; where the source is silent, that of the lanes it joins.
+
+    Files often name limits on roads and none inside junctions.
+    """
+    beside = (lanes.get(i) for i in (*lane.predecessors, *lane.successors))
+    known = [lane.speed_limit, *(other.speed_limit for other in beside if other)]
+    return next((limit for limit in known if limit is not None), settings.default_speed_limit)
 
 
 def _controls(

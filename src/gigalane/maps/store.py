@@ -3,11 +3,10 @@
 A map becomes a few arrays: all lane points end to end, offsets that cut them, and one JSON
 header (as bytes) with everything that is not geometry. The dictionary is self-contained, so a
 recording can carry its map along, and a file can carry further arrays beside the map (the
-compiled form of the same map). Nothing is ever pickled. Saving the same map twice gives the
-same bytes.
+compiled form of the same map).
 
-What is read is taken for hostile: sizes are bounded before memory is asked for, every field is
-checked for its type, and whatever is wrong becomes one `MapError` that names file and place.
+What is read is taken for hostile: every field is checked for its type, and whatever is wrong
+becomes one `MapError` that names file and place.
 """
 
 from __future__ import annotations
@@ -16,16 +15,13 @@ import itertools
 import json
 import math
 import os
-import tempfile
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gigalane.maps.npz import Arrays, read_npz, write_npz
 from gigalane.maps.road import (
     Boundary,
     BoundaryType,
@@ -49,13 +45,9 @@ PREFIX = "road_map_"
 
 FORMAT = "gigalane road map"
 VERSION = 1
-MAXIMUM_BYTES = 2**31
-"""Largest total size of a file's arrays [bytes]."""
 MAXIMUM_HEADER_BYTES = 2**26
 """Largest JSON header [bytes]; a town of 3,000 lanes has about 1 MB."""
-MAXIMUM_ARRAYS = 4096
 
-Arrays = dict[str, NDArray[Any]]
 _Item = TypeVar("_Item")
 
 
@@ -387,8 +379,7 @@ def save_road_map(
 ) -> None:
     """Writes a map, and arrays that ride along, as one `.npz` file.
 
-    The file appears complete or not at all: it is written beside its place under another name
-    and then moved.
+    The file appears complete or not at all, and equal maps give equal bytes.
 
     Args:
         road_map: the map.
@@ -401,33 +392,10 @@ def save_road_map(
             stored, or the file cannot be written.
     """
     arrays = road_map_to_arrays(road_map)
-    for key, array in (extra or {}).items():
+    for key in extra or {}:
         if key.startswith(PREFIX):
             raise MapError(str(path), key, f"keys that begin with {PREFIX!r} belong to the map")
-        if np.asarray(array).dtype.kind not in "biuf":
-            raise MapError(str(path), key, "only booleans, integers and floats can be stored")
-        arrays[key] = np.asarray(array)
-    target = Path(path)
-    temporary = ""
-    try:
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        with os.fdopen(handle, "wb") as stream:
-            with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-                for key, array in arrays.items():
-                    # A ZipInfo of one's own has a fixed date, so equal maps give equal bytes.
-                    entry = zipfile.ZipInfo(f"{key}.npy")
-                    with archive.open(entry, "w", force_zip64=True) as member:
-                        contiguous = np.ascontiguousarray(array).reshape(array.shape)
-                        np.lib.format.write_array(member, contiguous, allow_pickle=False)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, target)
-    except OSError as error:
-        raise MapError(str(path), "", f"cannot be written: {error.strerror or error}") from error
-    finally:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
+    write_npz(path, {**arrays, **(extra or {})})
 
 
 def load_road_map(path: str | os.PathLike[str]) -> RoadMap:
@@ -436,7 +404,7 @@ def load_road_map(path: str | os.PathLike[str]) -> RoadMap:
     Raises:
         MapError: the file is missing, is no such file, or is damaged.
     """
-    return road_map_from_arrays(_read(path, lambda key: key.startswith(PREFIX)), str(path))
+    return road_map_from_arrays(read_npz(path, lambda key: key.startswith(PREFIX)), str(path))
 
 
 def load_arrays(path: str | os.PathLike[str]) -> Arrays:
@@ -445,59 +413,4 @@ def load_arrays(path: str | os.PathLike[str]) -> Arrays:
     Raises:
         MapError: the file is missing, is no `.npz` file, is damaged, or is larger than 2 GiB.
     """
-    return _read(path, lambda key: True)
-
-
-def _read(path: str | os.PathLike[str], wanted: Callable[[str], bool]) -> Arrays:
-    """Reads the wanted arrays of an `.npz` file whose declared sizes are within bounds."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            _check_entries(entries)
-            keys = [entry.filename.removesuffix(".npy") for entry in entries]
-            return {
-                key: _read_entry(archive, entry)
-                for key, entry in zip(keys, entries, strict=True)
-                if wanted(key)
-            }
-    except FileNotFoundError as error:
-        raise MapError(str(path), "", "there is no such file") from error
-    except IsADirectoryError as error:
-        raise MapError(str(path), "", "is a folder, not a file") from error
-    except zipfile.BadZipFile as error:
-        reason = f"is not a stored map or is damaged ({error}); import the map again"
-        raise MapError(str(path), "", reason) from error
-    except (OSError, ValueError, EOFError, RuntimeError, MemoryError, zlib.error) as error:
-        # RuntimeError also covers encrypted entries and NotImplementedError (odd compression).
-        raise MapError(str(path), "", f"cannot be read: {error}") from error
-
-
-def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
-    names = [entry.filename for entry in entries]
-    if len(names) > MAXIMUM_ARRAYS or len(set(names)) != len(names):
-        raise ValueError("too many arrays, or two of the same name")
-    if sum(entry.file_size for entry in entries) > MAXIMUM_BYTES:
-        raise ValueError(f"its arrays take more than {MAXIMUM_BYTES} bytes")
-    for entry in entries:
-        if not entry.filename.endswith(".npy"):
-            raise ValueError(f"{entry.filename!r} in it is not an array")
-        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ValueError(f"{entry.filename!r} in it is compressed in an unknown way")
-
-
-def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
-    """One array; its own header must agree with the size of the entry before memory is asked."""
-    with archive.open(entry) as member:
-        version = np.lib.format.read_magic(member)
-        if version == (1, 0):
-            shape, _, dtype = np.lib.format.read_array_header_1_0(member)
-        elif version == (2, 0):
-            shape, _, dtype = np.lib.format.read_array_header_2_0(member)
-        else:
-            raise ValueError(f"{entry.filename!r} in it has array format {version}")
-        if dtype.kind not in "biuf":
-            raise ValueError(f"{entry.filename!r} in it holds {dtype}, not numbers")
-        if math.prod(shape) * dtype.itemsize != entry.file_size - member.tell():
-            raise ValueError(f"{entry.filename!r} in it is cut short")
-    with archive.open(entry) as member:
-        return np.lib.format.read_array(member, allow_pickle=False)
+    return read_npz(path)

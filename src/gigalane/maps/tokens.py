@@ -6,6 +6,8 @@ compiled, by weighted farthest-point selection: the next point is the one whose 
 those already chosen is largest relative to the spacing wanted at its place.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +41,11 @@ class TokenSettings:
     def count(self) -> int:
         """Tokens in all."""
         return self.lane_points + self.edge_points
+
+    @classmethod
+    def gigaflow(cls) -> TokenSettings:
+        """GIGAFLOW's counts and horizon; observe with `ObservationSettings.gigaflow()`."""
+        return cls(lane_points=80, edge_points=80, reach=200.0)
 
 
 @wp.kernel(enable_backward=False)

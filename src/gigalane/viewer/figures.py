@@ -122,6 +122,17 @@ FIGURES: dict[str, list[Part]] = {
 }
 """By kind name; a kind that is not here looks like "other"."""
 
+DART_PIXELS = 11
+"""A vehicle whose length is fewer pixels is a dart of this length."""
+SMALL = 2.5
+"""Shorter road users are cyclists and pedestrians [m]: being thin, they need more pixels."""
+SMALL_PIXELS = 18
+"""A small road user whose length is fewer pixels is a dart …"""
+SMALL_DART_PIXELS = 9
+"""… of at least this length."""
+RIM = 0.14
+"""How much longer and wider than its body the dark rim around a figure is [m]."""
+
 DART: NDArray[np.float64] = np.array([[0.55, 0.0], [-0.45, 0.5], [-0.28, 0.0], [-0.45, -0.5]])
 """The outline from so far away that a figure would be a speck; shares of its own length."""
 
@@ -142,3 +153,36 @@ def part_colors(palette: Palette, body: str) -> dict[str, str]:
         "tyre": "#20252c",
         "brake": mixed(body, "#5a0d0d", 0.65),
     }
+
+
+def figure_seen(
+    kind_name: str,
+    size: tuple[float, float],
+    scale: float,
+    palette: Palette,
+    body: str,
+    is_braking: bool,
+) -> list[Part]:
+    """What to paint for a road user at some scale.
+
+    Args:
+        kind_name: its kind.
+        size: its length and width [m].
+        scale: pixels a metre.
+        palette: colours.
+        body: the colour of its driver, #rrggbb.
+        is_braking: whether its brake lights are lit.
+
+    Returns:
+        Colours and polygons (N, 2) [m] around its middle, facing +x, in painting order.
+    """
+    length = size[0]
+    least = (SMALL_PIXELS if length < SMALL else DART_PIXELS) / scale
+    if length < least:
+        length = max(length, SMALL_DART_PIXELS / scale) if length < SMALL else least
+        rim = DART * np.array([1.25, 0.95]) * length
+        return [(palette.map_colors["land"], rim), (body, DART * np.array([1.0, 0.7]) * length)]
+    fills = part_colors(palette, body) | ({"brake": palette.brake} if is_braking else {})
+    parts = figure_of(kind_name)
+    rim = (mixed(palette.map_colors["road"], "#000000", 0.4), parts[0][1] * (np.array(size) + RIM))
+    return [rim, *((fills[fill], points * np.array(size)) for fill, points in parts)]

@@ -44,7 +44,7 @@ class LaneFinder:
         """The lane under each point; where several are, the one that fits best.
 
         Args:
-            points: on the road surface, (N, 3) [m], map frame.
+            points: on the road surface or little above it, (N, 3) [m], map frame.
             heading: of the road user, (N,) [rad].
 
         Returns:

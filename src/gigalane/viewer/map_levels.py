@@ -60,7 +60,7 @@ class Decks:
         """Which level points are on.
 
         Args:
-            points: (N, 3) [m], map frame.
+            points: (N, 3) [m], map frame; on a surface, or the middle of a box that stands on it.
 
         Returns:
             1 on a deck, 0 elsewhere, underneath it included, (N,).
@@ -73,7 +73,8 @@ class Decks:
             shapely.points(points[finite, :2]), predicate="dwithin", distance=DECK_MARGIN
         )
         index = finite[index]
-        on_deck = np.abs(points[index, 2] - self._height[quad]) < DECK_CLEARANCE / 2
+        height = points[index, 2] - self._height[quad]
+        on_deck = (height > -DECK_CLEARANCE / 2) & (height < DECK_CLEARANCE)
         levels[index[on_deck]] = 1
         return levels
 

@@ -114,7 +114,7 @@ def _svg(road_map: RoadMap, shapes: tuple[MapShape, ...], window: Window) -> str
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{window.width}" '
         f'height="{window.height + FOOTER}" '
         f'viewBox="{window.left:.2f} {top:.2f} {width:.2f} {height:.2f}">',
-        f"<title>{escape(road_map.name)}</title>",
+        f"<title>{_escaped(road_map.name)}</title>",
         f"<style>{_svg_style(LIGHT)}@media(prefers-color-scheme:dark){{{_svg_style(DARK)}}}"
         "text{font-family:system-ui,sans-serif}</style>",
         f'<rect class="land" x="{window.left:.2f}" y="{top:.2f}" '
@@ -124,6 +124,11 @@ def _svg(road_map: RoadMap, shapes: tuple[MapShape, ...], window: Window) -> str
         lines.append(_svg_path(look, list(group), pixel))
     lines += [*_svg_footer(road_map, window, pixel), "</svg>", ""]
     return "\n".join(lines)
+
+
+def _escaped(text: str) -> str:
+    """Text for an XML document, which knows no control characters."""
+    return escape("".join(sign if sign.isprintable() else " " for sign in text))
 
 
 def _svg_style(palette: Palette) -> str:
@@ -143,8 +148,11 @@ def _svg_path(look: tuple[str, bool, float, tuple[float, ...]], group: list[MapS
     strength = line_strength(group[0], 1.0 / pixel)
     faint = f' stroke-opacity="{strength:.2g}"' if strength < 1.0 else ""
     pattern = f' stroke-dasharray="{" ".join(f"{d:g}" for d in dash)}"' if dash else ""
-    return (f'<path class="{role}-line" fill="none" stroke-linejoin="round" '
-            f'stroke-width="{max(width, MIN_LINE * pixel):.3g}"{pattern}{faint} d="{data}"/>')  # fmt: skip
+    width = max(width, MIN_LINE * pixel)
+    return (
+        f'<path class="{role}-line" fill="none" stroke-linejoin="round" '
+        f'stroke-width="{width:.3g}"{pattern}{faint} d="{data}"/>'
+    )
 
 
 def _svg_ring(ring: np.ndarray, closed: bool) -> str:
@@ -164,7 +172,7 @@ def _svg_footer(road_map: RoadMap, window: Window, pixel: float) -> list[str]:
     p = pixel
     return [
         f'<text class="ink" x="{left:.2f}" y="{y:.2f}" font-size="{20 * p:.3g}" '
-        f'font-weight="600">{escape(road_map.name)}<tspan class="muted" dx="{12 * p:.3g}" '
+        f'font-weight="600">{_escaped(road_map.name)}<tspan class="muted" dx="{12 * p:.3g}" '
         f'font-size="{15 * p:.3g}" font-weight="400">{_caption(road_map)}</tspan></text>',
         f'<path class="ink-line" fill="none" stroke-width="{2 * p:.3g}" '
         f'd="M{right - length:.2f} {y - 12 * p:.2f}v{8 * p:.2f}h{length}v{-8 * p:.2f}"/>',

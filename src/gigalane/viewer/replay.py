@@ -28,7 +28,17 @@ from numpy.typing import NDArray
 from gigalane.maps.road import RoadMap
 from gigalane.maps.store import road_map_to_arrays
 from gigalane.sim.recording import LIGHT_STATE_NAMES, Recording, RecordingError, delta_planes
-from gigalane.viewer.figures import BRAKING, DART, FIGURES, part_colors
+from gigalane.viewer.figures import (
+    BRAKING,
+    DART,
+    DART_PIXELS,
+    FIGURES,
+    RIM,
+    SMALL,
+    SMALL_DART_PIXELS,
+    SMALL_PIXELS,
+    part_colors,
+)
 from gigalane.viewer.lane_under import LaneFinder
 from gigalane.viewer.map_levels import Decks
 from gigalane.viewer.map_shapes import map_shapes
@@ -40,6 +50,7 @@ SCRIPTS = (
     "camera.js",
     "draw_map.js",
     "draw_users.js",
+    "dials.js",
     "timeline.js",
     "panel.js",
     "main.js",
@@ -111,6 +122,8 @@ def _payload(recordings: Sequence[Recording]) -> dict[str, Any]:
             for palette in (LIGHT, DARK)
         },
         "dart": DART.tolist(),
+        "far": {"dart": DART_PIXELS, "small": SMALL, "smallest": SMALL_PIXELS,
+                "smallDart": SMALL_DART_PIXELS, "rim": RIM},
         "braking": BRAKING,
         "missing": MISSING,
         "lightStates": LIGHT_STATE_NAMES,
@@ -168,10 +181,9 @@ def _world_data(
     """One recording as the page reads it."""
     shown = recording.alive & np.isfinite(recording.position_map).all(axis=-1)
     shown &= np.isfinite(recording.heading) & np.isfinite(recording.speed)
-    flat = recording.position_map.reshape(-1, 3).astype(np.float64)
-    ground = flat - [0.0, 0.0, 0.5] * recording.size.reshape(-1, 3)  # box centre to the road
-    lane = finder.lane_at(ground, recording.heading.reshape(-1)).reshape(shown.shape)
-    level = decks.levels(ground).reshape(shown.shape)
+    middle = recording.position_map.reshape(-1, 3).astype(np.float64)
+    lane = finder.lane_at(middle, recording.heading.reshape(-1)).reshape(shown.shape)
+    level = decks.levels(middle).reshape(shown.shape)
     rounded = {
         "position": (recording.position_map, 0.01),
         "heading": (recording.heading, 0.001),

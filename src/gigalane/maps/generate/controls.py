@@ -65,9 +65,7 @@ def _post(
     return draft.signal(type_, position, arm.pose.heading, lanes, height, group)
 
 
-def _lights(
-    rng: Generator, draft: Draft, node: Node, arms: list[Arm], turns: list[Turn]
-) -> None:
+def _lights(rng: Generator, draft: Draft, node: Node, arms: list[Arm], turns: list[Turn]) -> None:
     groups: list[tuple[Arm, list[LaneDraft], list[LaneDraft]]] = []
     for number, arm in enumerate(arms):
         own = [turn for turn in turns if turn.arm == number]

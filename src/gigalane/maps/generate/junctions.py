@@ -56,9 +56,7 @@ class Turn:
     angle: float
 
 
-def build_junction(
-    rng: Generator, draft: Draft, node: Node, arms: list[Arm]
-) -> list[Turn]:
+def build_junction(rng: Generator, draft: Draft, node: Node, arms: list[Arm]) -> list[Turn]:
     """Draws a junction.
 
     Args:
@@ -164,9 +162,7 @@ def _assignment(
         found += [(lane, other, min(lane, room[other] - 1)) for lane in lanes]
     for other in rights:
         lanes = range(min(split, count - 1), count)
-        found += [
-            (lane, other, max(0, room[other] - (count - lane))) for lane in lanes
-        ]
+        found += [(lane, other, max(0, room[other] - (count - lane))) for lane in lanes]
     return found
 
 
@@ -179,22 +175,16 @@ def _straight(arms: list[Arm], number: int, lanes: list[int], ahead: int) -> lis
     options = range(max(1, targets - len(lanes) + 1))
 
     def shift(first: int) -> float:
-        return sum(
-            abs(here[k] - there[min(first + k, targets - 1)]) for k in range(len(lanes))
-        )
+        return sum(abs(here[k] - there[min(first + k, targets - 1)]) for k in range(len(lanes)))
 
     first = min(options, key=shift)
     return [(lane, min(first + k, targets - 1)) for k, lane in enumerate(lanes)]
 
 
-def _connector(
-    node: Node, arm: Arm, lane: int, other: Arm, target: int
-) -> LaneDraft | None:
+def _connector(node: Node, arm: Arm, lane: int, other: Arm, target: int) -> LaneDraft | None:
     """The connecting lane from one arm's lane to another's, or None where it is too tight."""
     source, sink = arm.incoming[lane], other.outgoing[target]
-    straights = [
-        CROSSING_DEPTH if a.street.index in node.crossings else 0.0 for a in (arm, other)
-    ]
+    straights = [CROSSING_DEPTH if a.street.index in node.crossings else 0.0 for a in (arm, other)]
     heading = arm.pose.heading + np.pi
     curve = connect(
         source.center[-1], heading, sink.center[0], other.pose.heading, straights[0], straights[1]
@@ -276,9 +266,7 @@ def _corner_line(
             continue
         if np.allclose(lane.right[0], start) and np.allclose(lane.right[-1], end):
             return lane.right, lane.headings
-    straights = [
-        CROSSING_DEPTH if a.street.index in node.crossings else 0.0 for a in (arm, other)
-    ]
+    straights = [CROSSING_DEPTH if a.street.index in node.crossings else 0.0 for a in (arm, other)]
     heading = arm.pose.heading + np.pi
     curve = connect(start, heading, end, other.pose.heading, *straights)
     if curve is None:
@@ -290,8 +278,6 @@ def _corner_line(
 def _gore(draft: Draft, arm: Arm, other: Arm) -> None:
     """Closes the wedge between a ramp and the main road with a blunt nose."""
     draft.boundary(np.stack([arm.curb("left"), other.curb("right")]))
-
-
 
 
 # --------------------------------------------------------------------- surface between lanes
@@ -384,9 +370,7 @@ def _at_shares(line: Points, shares: Points) -> Points:
     return np.stack([np.interp(stations, along, line[:, k]) for k in (0, 1)], axis=1)
 
 
-def _pave_ramp(
-    draft: Draft, node: Node, arms: list[Arm], number: int, turns: list[Turn]
-) -> None:
+def _pave_ramp(draft: Draft, node: Node, arms: list[Arm], number: int, turns: list[Turn]) -> None:
     """Covers the wedge between the main road's edge and the lane onto or off the ramp."""
     ramp = arms[number]
     lanes = [*ramp.incoming, *ramp.outgoing]

@@ -272,7 +272,7 @@ def _has_straight_road(
 ) -> bool:
     """Whether the two arms beside a ramp continue each other exactly."""
     main = [heading for (s, _), heading in zip(ends, headings, strict=True) if s.index != node.ramp]
-    return len(main) == 2 and abs(wrap(main[0] - main[1] - np.pi)) < 1e-4
+    return len(main) == 2 and abs(wrap(float(main[0] - main[1] - np.pi))) < 1e-4
 
 
 def _place_ramp(

@@ -164,9 +164,7 @@ def _ribbon(
     return center, left_points, right_points, headings
 
 
-def _lanes(
-    draft: Draft, road: Road, number: int, start: float, end: float, speed: float
-) -> None:
+def _lanes(draft: Draft, road: Road, number: int, start: float, end: float, speed: float) -> None:
     """The driving lanes of one section."""
     street = road.street
     stations = road.curve.knots(start, end)

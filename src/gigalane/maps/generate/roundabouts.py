@@ -44,9 +44,7 @@ class _Gate:
     is_entry: bool
 
 
-def build_roundabout(
-    draft: Draft, node: Node, center: Points, ring: Ring, arms: list[Arm]
-) -> None:
+def build_roundabout(draft: Draft, node: Node, center: Points, ring: Ring, arms: list[Arm]) -> None:
     """Draws a roundabout.
 
     Args:
@@ -111,11 +109,11 @@ def _gates(draft: Draft, node: Node, center: Points, ring: Ring, arm: Arm) -> li
             continue
         curve = _approach(center, ring, arm, is_entry)
         width = outer[0].end_width()
-        widths = (width, RING_WIDTH, RING_WIDTH)
+        widths = (width, RING_WIDTH, RING_WIDTH) if is_entry else (RING_WIDTH, RING_WIDTH, width)
         name = f"{node_name(node)}.{'entry' if is_entry else 'exit'}{arm.street.index}"
         lane = swept_lane(
             curve,
-            widths if is_entry else widths[::-1],
+            widths,
             name,
             LaneType.DRIVING,
             speed=min(outer[0].speed or RING_SPEED, RING_SPEED),
@@ -194,9 +192,7 @@ def _corner(
     outer = ring.radius + 0.5 * RING_WIDTH
     inward = _outside(_side_line(arm, gates, True), center, outer + 0.05)
     outward = _outside(_side_line(other, gates, False), center, outer + 0.05)[::-1]
-    middle = _ring_edge(
-        center, outer, _angle_of(inward[-1], center), _angle_of(outward[0], center)
-    )
+    middle = _ring_edge(center, outer, _angle_of(inward[-1], center), _angle_of(outward[0], center))
     points = np.concatenate([inward, middle, outward])
     draft.boundary(points)
     if arm.walks[0] is None or other.walks[1] is None:
@@ -259,9 +255,7 @@ def build_turnaround(draft: Draft, node: Node, center: Points, arm: Arm) -> None
     ring = Ring(TURNAROUND_RADIUS, TURNAROUND_RADIUS)
     _, angle = ring_angle(arm.street, arm.end, ring)
     loop = arc(center, ring.radius, arm.pose.heading + angle, 2 * np.pi - 2 * angle)
-    curve = joined(
-        _approach(center, ring, arm, True), loop, _approach(center, ring, arm, False)
-    )
+    curve = joined(_approach(center, ring, arm, True), loop, _approach(center, ring, arm, False))
     source, sink = arm.incoming[0], arm.outgoing[0]
     lane = swept_lane(
         curve,
@@ -283,5 +277,3 @@ def build_turnaround(draft: Draft, node: Node, center: Points, arm: Arm) -> None
 def build_dead_end(draft: Draft, arm: Arm) -> None:
     """Draws the kerb across a street that simply ends."""
     draft.boundary(np.stack([arm.curb("left"), arm.curb("right")]))
-
-

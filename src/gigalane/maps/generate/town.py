@@ -8,7 +8,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from gigalane.maps.augment import AffineSettings, augment
 from gigalane.maps.generate.controls import build_controls
+from gigalane.maps.generate.decisions import decide
 from gigalane.maps.generate.draft import Draft, Points
 from gigalane.maps.generate.junctions import NotBuildable, build_junction
 from gigalane.maps.generate.layout import Layout, lay_out
@@ -20,7 +22,7 @@ from gigalane.maps.generate.roundabouts import (
     build_turnaround,
 )
 from gigalane.maps.generate.settings import RAMP, TownSettings
-from gigalane.maps.generate.streets import NodeKind, decide
+from gigalane.maps.generate.streets import NodeKind
 from gigalane.maps.road import MapError, RoadMap
 
 ATTEMPTS = 400
@@ -48,9 +50,11 @@ def generate_town(seed: int, settings: TownSettings | None = None) -> RoadMap:
         if layout is None:
             continue
         try:
-            return _build(rng, layout, settings, f"town{seed}")
+            town = _build(rng, layout, settings, f"town{seed}")
         except NotBuildable:
             continue
+        # Towns are drawn for traffic that keeps right; their mirror images keep left.
+        return augment(town, AffineSettings(mirror=True)) if settings.left_hand_traffic else town
     reason = f"no town was found in {ATTEMPTS} tries; allow more junctions or a larger size"
     raise MapError(f"town{seed}", "settings", reason)
 

@@ -1,9 +1,5 @@
 // Road users, and what is drawn for the one that is followed: path, way-points, halo.
 
-const DART_PIXELS = 11; // vehicles shorter than this are darts of this length
-const SMALL_PIXELS = 18; // cyclists and pedestrians shorter than this are darts,
-const SMALL_DART_PIXELS = 9; // at least this long
-const SMALL = 2.5; // road users shorter than this are no vehicles [m]
 const FLASH_SECONDS = 2.5; // how long the place of an event is marked
 const TRAIL_SECONDS = 6;
 
@@ -21,6 +17,7 @@ class UserDrawing {
     }
     this.dart = outline(payload.dart);
     this.braking = payload.braking;
+    this.far = payload.far; // from how few pixels on a road user is a dart
     this.partColors = payload.parts;
   }
 
@@ -33,13 +30,13 @@ class UserDrawing {
   draw(context, camera, palette, world, state) {
     const fills = this.fillsFor(palette, state.driver);
     const parts = this.figures[world.kinds[state.kind]] || this.figures.other;
-    const isSmall = state.length < SMALL;
-    const least = (isSmall ? SMALL_PIXELS : DART_PIXELS) / camera.scale;
+    const isSmall = state.length < this.far.small;
+    const least = (isSmall ? this.far.smallest : this.far.dart) / camera.scale;
     context.save();
     context.translate(state.x, state.y);
     context.rotate(state.heading);
     if (state.length < least) {
-      const length = isSmall ? Math.max(state.length, SMALL_DART_PIXELS / camera.scale) : least;
+      const length = isSmall ? Math.max(state.length, this.far.smallDart / camera.scale) : least;
       context.scale(length, length * 0.72);
       context.lineWidth = 0.16;
       context.strokeStyle = palette.map_colors.land;
@@ -47,9 +44,8 @@ class UserDrawing {
       context.fillStyle = fills.body;
       context.fill(this.dart);
     } else {
-      const rim = 0.14;
       context.save();
-      context.scale(state.length + rim, state.width + rim);
+      context.scale(state.length + this.far.rim, state.width + this.far.rim);
       context.globalAlpha = 0.35;
       context.fillStyle = "#000";
       const [[, first]] = parts;

@@ -59,15 +59,13 @@ class Timeline {
 
   draw(palette, time) {
     const [context, width] = freshCanvas(this.canvas);
-    const style = getComputedStyle(document.body);
-    const line = style.getPropertyValue("--line-now");
     const tick = (incident, top, height, wide) => {
       context.fillStyle = eventColor(palette, incident.name);
       context.beginPath();
       context.roundRect(this.x(incident.time) - wide / 2, top, wide, height, wide / 2);
       context.fill();
     };
-    context.fillStyle = line;
+    context.fillStyle = uiColors().line;
     context.fillRect(THUMB / 2, 7, width - THUMB, 1);
     for (const incident of this.incidents) {
       const isIncident = incident.tone === "incident";

@@ -1,0 +1,40 @@
+"""gigalane demo: the whole job in minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from gigalane.cli.errors import parse
+from gigalane.demo import DemoSettings, beats, run_demo
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Trains a driver from scratch on a small town, proves it, and shows it.
+
+    Takes at most ten minutes on two CPU cores and leaves a report and a replay page. Fails
+    (exit code 1) if the driver does not clearly beat driving straight on.
+    """
+
+    out: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("demo")
+    """Folder to write to."""
+    minutes: float = 5.0
+    """Longest time to train."""
+    seed: int = 1
+    """Of the town and everything random."""
+
+
+def run(words: Sequence[str]) -> int:
+    """Runs `gigalane demo`."""
+    command = parse(Demo, words, "demo")
+    console = Console(highlight=False)
+    settings = DemoSettings(minutes=command.minutes, seed=command.seed)
+    found = run_demo(command.out, settings, console)
+    baseline = next(one for one in found if one.name == "constant-velocity")
+    return 0 if beats(found[0], baseline) else 1
