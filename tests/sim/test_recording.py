@@ -227,7 +227,11 @@ HOSTILE = {
     ),
     "an array is a number": lambda e: e.update({"heading.npy": npy(np.uint8(1))}),
     "an array claims to be huge": lambda e: e.update(
-        {"heading.npy": npy(np.zeros((4, 7, 3), np.uint8)).replace(b"(4, 7, 3)", b"(4, 7, 3000000)")}
+        {
+            "heading.npy": npy(np.zeros((4, 7, 3), np.uint8)).replace(
+                b"(4, 7, 3)", b"(4, 7, 3000000)"
+            )
+        }
     ),
     "the header is not JSON": lambda e: e.update(
         {"header.npy": npy(np.frombuffer(b"[" * 90000, np.uint8))}

@@ -13,6 +13,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -24,6 +25,16 @@ FLAGS = (
 )  # fmt: skip
 
 
+START = """
+import fcntl, os, sys
+to_browser, from_browser = (fcntl.fcntl(int(fd), fcntl.F_DUPFD, 20) for fd in sys.argv[1:3])
+os.dup2(to_browser, 3)
+os.dup2(from_browser, 4)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
+"""Puts the pipe's ends where the browser looks for them and becomes the browser."""
+
+
 class Browser:
     """One browser with one page."""
 
@@ -31,9 +42,9 @@ class Browser:
         self.profile = tempfile.mkdtemp(prefix="gigalane-browser-")
         to_browser, self.writer = os.pipe()
         self.reader, from_browser = os.pipe()
-        command = f'exec "$@" 3<&{to_browser} 4>&{from_browser}'
         self.process = subprocess.Popen(
-            ["sh", "-c", command, "sh", CHROMIUM, *FLAGS, f"--user-data-dir={self.profile}",
+            [sys.executable, "-c", START, str(to_browser), str(from_browser), CHROMIUM, *FLAGS,
+             f"--user-data-dir={self.profile}",
              f"--window-size={width},{height}", "about:blank"],
             pass_fds=(to_browser, from_browser), stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -227,7 +227,7 @@ def _joints(
                 )
             turns = headings[lane.id][1][:, None] - headings[id_][0][None]
             turn = np.rad2deg(np.abs((turns + np.pi) % (2 * np.pi) - np.pi).min())
-            if turn > settings.joint_turn_deg and lane.is_routable and following.is_routable:
+            if turn > settings.joint_turn_deg and routable:
                 yield _error(_named(lane), f"bends by {turn:.1f} degrees into its successor {id_}")
 
 
@@ -263,8 +263,9 @@ def _widths(
         low, high = float(widths.min()), float(widths.max())
         if low >= settings.narrowest_m and high <= settings.widest_m:
             continue
-        usual = float(np.median(widths))
-        said = _warning if settings.narrowest_m <= usual <= settings.widest_m else _error
+        # A lane that begins or ends in a point is odd; one that never fits a car is wrong.
+        fits = high >= settings.narrowest_m and float(np.median(widths)) <= settings.widest_m
+        said = _warning if fits else _error
         yield said(_named(lane), f"is {low:.2f} to {high:.2f} m wide")
 
 

@@ -7,6 +7,7 @@ sees of it, and write down the lane graph, the stop lines and the cycles of the 
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass, field, fields
 
 import numpy as np
@@ -192,12 +193,9 @@ def _cut_lanes(
     """Cuts every lane into quadrilaterals; also returns each lane's (first, count)."""
     parts, ranges, first = [], np.zeros((len(lanes), 2), np.int32), 0
     for index, lane in enumerate(lanes):
-        rows = _choose_cross_sections(lane, settings)
-        part = _segments_of(
-            lane.centerline[rows] - origin_map,
-            lane.left_boundary[rows] - origin_map,
-            lane.right_boundary[rows] - origin_map,
-        )
+        lines = _densified(lane, settings.segment_length)
+        rows = _choose_cross_sections(lines, settings)
+        part = _segments_of(*(line[rows] - origin_map for line in lines))
         part["lane"], part["flags"] = index, _surface_flags(lane)
         parts.append(part)
         ranges[index] = first, len(part)
@@ -205,13 +203,32 @@ def _cut_lanes(
     return np.concatenate(parts), ranges
 
 
-def _choose_cross_sections(lane: Lane, settings: CompileSettings) -> NDArray[np.int64]:
+def _densified(lane: Lane, longest: float) -> tuple[Floats, Floats, Floats]:
+    """A lane's three lines with cross-sections added where two lie further apart than that."""
+    lines = lane.centerline, lane.left_boundary, lane.right_boundary
+    step = np.max([np.linalg.norm(np.diff(line[:, :2], axis=0), axis=1) for line in lines], axis=0)
+    if step.max() <= longest:
+        return lines
+    parts = np.maximum(np.ceil(step / longest), 1.0)
+    rows = np.concatenate([[0.0], np.cumsum(parts)])
+    wanted = np.interp(np.arange(rows[-1] + 1.0), rows, np.arange(len(rows)))
+    known = np.arange(len(rows))
+    center, left, right = (
+        np.stack([np.interp(wanted, known, line[:, axis]) for axis in range(3)], axis=1)
+        for line in lines
+    )
+    return center, left, right
+
+
+def _choose_cross_sections(
+    lines: tuple[Floats, Floats, Floats], settings: CompileSettings
+) -> NDArray[np.int64]:
     """Rows of a lane that keep its shape to `chord_error` and pieces to `segment_length`.
 
     A chord of length L on a curve of curvature k leaves it by L² k / 8.
     """
-    need = np.zeros(len(lane.centerline) - 1)
-    for line in (lane.centerline, lane.left_boundary, lane.right_boundary):
+    need = np.zeros(len(lines[0]) - 1)
+    for line in lines:
         step = np.diff(line[:, :2], axis=0)
         length = np.maximum(np.hypot(step[:, 0], step[:, 1]), 1e-9)
         turn = np.zeros(len(length))
@@ -222,11 +239,12 @@ def _choose_cross_sections(lane: Lane, settings: CompileSettings) -> NDArray[np.
         chord = np.sqrt(turn / (8.0 * settings.chord_error))
         need = np.maximum(need, length * np.maximum(chord, 1.0 / settings.segment_length))
     reach = np.concatenate([[0.0], np.cumsum(need)])
-    pieces = max(1, int(np.ceil(reach[-1] - 1e-6)))
-    rows = np.searchsorted(reach, np.linspace(0.0, reach[-1], pieces + 1) - 1e-9)
-    rows[0], rows[-1] = 0, len(reach) - 1
-    rows = np.unique(np.clip(rows, 0, len(reach) - 1))
-    moves = np.linalg.norm(np.diff(lane.centerline[rows, :2], axis=0), axis=1) > 1e-3
+    rows = [0]
+    while rows[-1] < len(need):
+        last = int(np.searchsorted(reach, reach[rows[-1]] + 1.0 + 1e-6, side="right")) - 1
+        rows.append(max(last, rows[-1] + 1))
+    rows = np.array(rows)
+    moves = np.linalg.norm(np.diff(lines[0][rows, :2], axis=0), axis=1) > 1e-3
     return rows[np.concatenate([[True], moves])]
 
 
@@ -267,19 +285,29 @@ def _bound(segments: Records, edge: str, start: Floats, end: Floats) -> None:
 
 
 def _corners(segments: Records) -> Floats:
-    """Corners (N, 4, 2) [m] back right, front right, front left, back left."""
-    def meet(one: str, other: str) -> Floats:
-        ax, ay, a = segments[f"{one}_x"], segments[f"{one}_y"], segments[f"{one}_bound"]
-        bx, by, b = segments[f"{other}_x"], segments[f"{other}_y"], segments[f"{other}_bound"]
-        determinant = (ax * by - ay * bx).astype(np.float64)
-        safe = np.where(np.abs(determinant) > 1e-9, determinant, 1.0)
-        point = np.stack([(a * by - b * ay) / safe, (ax * b - bx * a) / safe], axis=-1)
-        middle = np.stack([segments["x"] + 0.5 * segments["length"] * segments["cos"],
-                           segments["y"] + 0.5 * segments["length"] * segments["sin"]], axis=-1)
-        return np.where((np.abs(determinant) > 1e-9)[:, None], point, middle)
+    """Corners (N, 4, 2) [m] back right, front right, front left, back left.
 
-    return np.stack([meet("back", "right"), meet("right", "front"), meet("front", "left"),
-                     meet("left", "back")], axis=1)
+    Where an edge has no length, its neighbours meet in its stead: two corners are then the same.
+    """
+    ring = ("right", "front", "left", "back")
+    edges = np.stack([[segments[f"{edge}_{part}"] for part in ("x", "y", "bound")]
+                      for edge in ring]).astype(np.float64)
+    has_length = np.abs(edges[:, :2]).sum(axis=1) > 0.5
+    every = np.arange(len(segments))
+    middle = np.stack([segments["x"] + 0.5 * segments["length"] * segments["cos"],
+                       segments["y"] + 0.5 * segments["length"] * segments["sin"]], axis=-1)
+    corners = []
+    for k in range(4):
+        before = np.where(has_length[k - 1], (k - 1) % 4, (k - 2) % 4)
+        after = np.where(has_length[k], k, (k + 1) % 4)
+        ax, ay, a = edges[before, :, every].T
+        bx, by, b = edges[after, :, every].T
+        determinant = ax * by - ay * bx
+        meets = np.abs(determinant) > 1e-9
+        safe = np.where(meets, determinant, 1.0)
+        point = np.stack([(a * by - b * ay) / safe, (ax * b - bx * a) / safe], axis=-1)
+        corners.append(np.where(meets[:, None], point, middle))
+    return np.stack(corners, axis=1)
 
 
 def _fill_junctions(
@@ -502,18 +530,21 @@ def _look_ahead(
     found: list[tuple[int, float]] = []
     for lane, record in enumerate(records):
         ahead: dict[int, float] = {}
-        frontier, seen = [(0.0, lane)], {lane}
+        frontier, left = [(0.0, lane)], set()
         while frontier and own:
-            distance, here = frontier.pop()
+            distance, here = heapq.heappop(frontier)
+            if here in left:
+                continue
+            left.add(here)
             for number, offset in own.get(here, []):
                 ahead[number] = min(distance + offset, ahead.get(number, np.inf))
             beyond = distance + float(records["length"][here])
             start, count = records["successor_start"][here], records["successor_count"][here]
             for following in links[start : start + count]:
-                # A line further along than this lane's end plus the range is out of sight.
-                if beyond < control_range and int(following) not in seen:
-                    seen.add(int(following))
-                    frontier.append((beyond, int(following)))
+                # Who is about to leave this lane sees that far beyond its end.
+                in_sight = beyond - float(record["length"]) < control_range
+                if in_sight and int(following) not in left:
+                    heapq.heappush(frontier, (beyond, int(following)))
         nearest = sorted(ahead.items(), key=lambda item: item[1])[:8]
         record["control_start"], record["control_count"] = len(found), len(nearest)
         found += nearest

@@ -37,6 +37,11 @@ class TokenSettings:
     spacing_near: float = 2.0
     spacing_growth: float = 0.15
 
+    @classmethod
+    def gigaflow(cls) -> "TokenSettings":
+        """GIGAFLOW's counts and horizon."""
+        return cls(lane_points=80, edge_points=80, reach=200.0)
+
     @property
     def count(self) -> int:
         """Tokens in all."""

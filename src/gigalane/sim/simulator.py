@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -102,10 +102,13 @@ class Simulator:
             )
         self.scene.map_index.assign(of_world)
         self._threads = threads or os.cpu_count() or 1
-        self._slices = _slices(worlds, self._threads)
+        self._slices = _slices(worlds, 1 if wp.get_device(device).is_cuda else self._threads)
         self._pool = ThreadPoolExecutor(self._threads) if len(self._slices) > 1 else None
         self._starts = [self._record(start_worlds, *part) for part in self._slices]
-        self._steps = [self._record(step_worlds, *part) for part in self._slices]
+        if wp.get_device(device).is_cuda:
+            self._steps = self._record_stages()
+        else:
+            self._steps = [self._record(step_worlds, *part) for part in self._slices]
         self.reset(seed)
 
     @property
@@ -184,7 +187,8 @@ class Simulator:
                     f"snapshot: {name} has shape {values.shape}, this simulator {array.shape}; "
                     "restore into a simulator with the same settings"
                 )
-            array.assign(values)
+            # Arrays of structs have no assignment from records; their memory is the same.
+            array.assign(wp.array(values, dtype=array.dtype, device="cpu"))
 
     def fork(self, copies: int) -> Simulator:
         """A simulator with `copies` copies of every world, each going on as its original.
@@ -192,8 +196,6 @@ class Simulator:
         Args:
             copies: how many of each; copy c of world w is world `w * copies + c`.
         """
-        from dataclasses import replace
-
         worlds = self.settings.worlds * copies
         of_world = np.repeat(np.arange(self.settings.worlds), copies)
         forked = Simulator(
@@ -215,6 +217,13 @@ class Simulator:
             device=self.device,
             record_cmd=True,
         )
+
+    def _record_stages(self) -> list[Any]:
+        """The launches of a step stage by stage, in order."""
+        from gigalane.sim.stages import record_stages
+
+        inputs = [self.rules, self._lane_tokens, self.road, self.scene]
+        return record_stages(*self.shape, inputs, self.device)
 
     def _run(self, launches: list[Any]) -> None:
         """Runs recorded launches, on the CPU from a pool: a launch releases the GIL."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-from gigalane.maps.compile import CompiledMap
 from gigalane.maps.road import RoadMap
 from gigalane.policies.entity import EntityPolicy
+from gigalane.sim.guard import Guard
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.sim.simulator import Simulator
 from gigalane.train.trainer import TrainSettings, train
@@ -16,7 +15,7 @@ from gigalane.worlds.vector import VectorWorld
 
 
 def self_play(
-    maps: Sequence[RoadMap | CompiledMap],
+    maps: Sequence[RoadMap],
     world: SimulatorSettings,
     settings: TrainSettings,
     run_directory: str | os.PathLike[str],
@@ -33,6 +32,10 @@ def self_play(
         run_directory: where the run is kept.
         resume: go on from its newest state.
         on_iteration: told the figures of each iteration; returning True ends training.
+
+    Raises:
+        SimulationError: a number left all bounds; a recording of it lies in the run's folder.
     """
     simulator = Simulator(maps, world, seed=settings.seed, threads=settings.threads or None)
-    return train(VectorWorld(simulator), settings, Path(run_directory), resume, on_iteration)
+    guard = Guard(simulator, maps, run_directory)
+    return train(VectorWorld(simulator, guard), settings, run_directory, resume, on_iteration)

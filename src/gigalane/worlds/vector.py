@@ -9,15 +9,21 @@ import torch
 import warp as wp
 from torch import Tensor
 
+from gigalane.sim.guard import Guard
 from gigalane.sim.simulator import Simulator, Snapshot
 
 
 class VectorWorld:
     """Rows are the simulator's (world, agent) slots, flattened; see `World` for the protocol."""
 
-    def __init__(self, simulator: Simulator) -> None:
-        """Lays torch views over the simulator's memory."""
-        self.simulator = simulator
+    def __init__(self, simulator: Simulator, guard: Guard | None = None) -> None:
+        """Lays torch views over the simulator's memory.
+
+        Args:
+            simulator: the worlds.
+            guard: looks at every step, where there is one.
+        """
+        self.simulator, self.guard = simulator, guard
         self.layout = simulator.layout
         self.action_space = simulator.action_space
         self.reward_names = simulator.reward_names
@@ -47,6 +53,8 @@ class VectorWorld:
         else:
             self._action[:, : self.action_space.size].copy_(actions)
         self.simulator.step()
+        if self.guard:
+            self.guard.check()
 
     def state_dict(self) -> dict[str, Tensor]:
         """Everything that changes from step to step, as bytes by name."""

@@ -102,7 +102,7 @@ def swept_lane(
 
     Args:
         curve: its midline.
-        widths: at the beginning, in between and at the end [m].
+        widths: at the beginning, least in between and at the end [m].
         id_: its id.
         type_: its type.
         **fields: further fields of `LaneDraft`.
@@ -110,9 +110,9 @@ def swept_lane(
     stations = curve.knots(0.0, curve.length, sagitta=0.015)
     center, headings = curve.at(stations)
     share = stations / curve.length
-    ends = widths[0] + (widths[2] - widths[0]) * share
+    ends = widths[0] + (widths[2] - widths[0]) * blend(share)
     plateau = blend(np.minimum(share, 1.0 - share) / 0.3)
-    half = 0.5 * (ends + plateau * (max(widths[1], widths[0], widths[2]) - ends))
+    half = 0.5 * (ends + plateau * np.maximum(widths[1] - ends, 0.0))
     sideways = half[:, None] * left_of(headings)
     return LaneDraft(id_, type_, center, center + sideways, center - sideways, headings, **fields)  # type: ignore[arg-type]
 

@@ -117,8 +117,9 @@ def _turns_from(
             exits.append((other, angle))
     if not exits:
         raise NotBuildable(f"junction{node.index} has an arm that leads nowhere")
+    is_ramp = node.kind is NodeKind.RAMP and arm.street.index == node.ramp
     turns = []
-    for lane, other, target in _assignment(rng, arms, number, exits):
+    for lane, other, target in _assignment(rng, arms, number, exits, is_ramp):
         angle = next(angle for exit_, angle in exits if exit_ == other)
         connector = _connector(node, arm, lane, arms[other], target)
         if connector is None:
@@ -134,9 +135,12 @@ def _permitted(node: Node, arm: Arm, candidate: Arm, angle: float) -> bool:
 
 
 def _assignment(
-    rng: Generator, arms: list[Arm], number: int, exits: list[tuple[int, float]]
+    rng: Generator, arms: list[Arm], number: int, exits: list[tuple[int, float]], is_ramp: bool
 ) -> list[tuple[int, int, int]]:
-    """(incoming lane, exit arm, outgoing lane) for every permitted movement of an arm."""
+    """(incoming lane, exit arm, outgoing lane) for every permitted movement of an arm.
+
+    A ramp joins the outermost lane, whatever lies straight ahead of it.
+    """
     count = len(arms[number].incoming)
     room = {other: len(arms[other].outgoing) for other, _ in exits}
     straight = min(exits, key=lambda item: abs(item[1]))
@@ -152,6 +156,8 @@ def _assignment(
         if rights and extra and last > first:
             last -= 1
         lanes = list(range(first, last + 1))
+        if is_ramp:
+            return [(lane, ahead, room[ahead] - 1) for lane in lanes]
         found += [(lane, ahead, target) for lane, target in _straight(arms, number, lanes, ahead)]
         found += [(0, other, 0) for other in lefts]
         found += [(count - 1, other, room[other] - 1) for other in rights]

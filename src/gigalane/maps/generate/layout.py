@@ -166,7 +166,7 @@ def _spread(headings: NDArray[np.float64], snap: bool) -> NDArray[np.float64]:
                 headings[first] -= 0.55 * missing
                 headings[second] += 0.55 * missing
         for a, b in pairs:
-            bend = wrap(headings[a] - headings[b] - np.pi)
+            bend = wrap(float(headings[a] - headings[b] - np.pi))
             headings[a] -= 0.5 * bend
             headings[b] += 0.5 * bend
         if np.abs(headings - before).max() < 1e-9:

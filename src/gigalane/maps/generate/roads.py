@@ -261,7 +261,9 @@ def _strips(draft: Draft, road: Road, side: str) -> list[tuple[float, float]]:
             continue
         inner = road.street.curb(_end_of(road.street, number), side)
         outer = inner + strip.width
-        stations = road.curve.knots(low, high)
+        # The lanes' own stations, so that the strip's inner edge is the outer lane's edge.
+        stations = road.curve.knots(start, end)
+        stations = np.array([low, *stations[(stations > low) & (stations < high)], high])
         if side == "right":
             ribbon = _ribbon(road.curve, stations, -inner, -outer, 0)
         elif road.street.is_one_way:

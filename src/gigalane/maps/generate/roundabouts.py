@@ -109,7 +109,7 @@ def _gates(draft: Draft, node: Node, center: Points, ring: Ring, arm: Arm) -> li
             continue
         curve = _approach(center, ring, arm, is_entry)
         width = outer[0].end_width()
-        widths = (width, RING_WIDTH, RING_WIDTH) if is_entry else (RING_WIDTH, RING_WIDTH, width)
+        widths = (width, 0.0, RING_WIDTH) if is_entry else (RING_WIDTH, 0.0, width)
         name = f"{node_name(node)}.{'entry' if is_entry else 'exit'}{arm.street.index}"
         lane = swept_lane(
             curve,
@@ -170,6 +170,8 @@ def _outside(points: Points, center: Points, radius: float) -> Points:
 def _ring_edge(center: Points, radius: float, start: float, end: float) -> Points:
     """Points on a circle from one angle counter-clockwise to another."""
     sweep = (end - start) % (2 * np.pi)
+    if sweep > 1.9 * np.pi:  # the end lies a little before the start: there is nothing between
+        return np.zeros((0, 2))
     angles = start + np.linspace(0.0, sweep, max(3, int(sweep * radius / 1.5)))
     return center + radius * direction(angles)
 
@@ -238,8 +240,12 @@ def _splitter(draft: Draft, center: Points, ring: Ring, arm: Arm, gates: list[_G
     if len(own) < 2:
         return
     outer = ring.radius + 0.5 * RING_WIDTH + 0.05
+    # Near the street the two lanes touch; the island begins where they have parted.
+    aside = left_of(arm.pose.heading)
     exit_edge = _outside(own[False].left, center, outer)
+    exit_edge = exit_edge[(exit_edge - center) @ aside < -0.2]
     entry_edge = _outside(own[True].left, center, outer)
+    entry_edge = entry_edge[(entry_edge - center) @ aside > 0.2]
     if len(exit_edge) < 2 or len(entry_edge) < 2:
         return
     base = _ring_edge(

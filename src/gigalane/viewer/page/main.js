@@ -189,10 +189,11 @@ function drawScene() {
       users.waypoints(context, camera, palette, world, followed);
     }
     for (const state of states) {
-      if ((state.level && drawing.hasDeck ? 1 : 0) === level) users.draw(context, camera, palette, world, state);
+      if ((state.level && drawing.hasDeck ? 1 : 0) !== level) continue;
+      if (state === followed) users.halo(context, camera, palette, state);
+      users.draw(context, camera, palette, world, state);
     }
   }
-  if (followed) users.halo(context, camera, palette, followed);
   const hidden = panel.hidden;
   users.flashes(context, camera, palette, world, app.time, (one) => !hidden.has(one.name));
   document.documentElement.dataset.users = String(states.length);
