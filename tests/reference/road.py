@@ -20,9 +20,10 @@ def lane_surface(lane, origin=(0.0, 0.0, 0.0)):
 
 
 def drivable_surface(road_map, origin=(0.0, 0.0, 0.0)):
-    """Union of all lanes that wheels may be on."""
-    return shapely.union_all([lane_surface(lane, origin) for lane in road_map.lanes
-                              if lane.is_drivable])
+    """Union of all lanes that wheels may be on; slits below 2 mm are closed."""
+    union = shapely.union_all([lane_surface(lane, origin) for lane in road_map.lanes
+                               if lane.is_drivable])
+    return union.buffer(1e-3, join_style="mitre").buffer(-1e-3, join_style="mitre")
 
 
 def quads(segments) -> np.ndarray:

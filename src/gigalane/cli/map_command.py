@@ -80,7 +80,7 @@ def run(words: Sequence[str]) -> int:
 
 
 def _import(road_map: RoadMap, out: Path) -> None:
-    from gigalane.maps.sources import save_compiled
+    from gigalane.maps.compiled_file import save_compiled
 
     save_compiled(road_map, out)
     for warning in road_map.warnings[:10]:

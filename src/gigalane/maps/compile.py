@@ -278,7 +278,7 @@ def _bound(segments: Records, edge: str, start: Floats, end: Floats) -> None:
     step = (end - start)[:, :2]
     length = np.hypot(step[:, 0], step[:, 1])
     # An edge without length (a lane that tapers to a point) bounds nothing.
-    scale = np.where(length > 1e-6, 1.0 / np.maximum(length, 1e-6), 0.0)
+    scale = np.where(length > 1e-3, 1.0 / np.maximum(length, 1e-3), 0.0)
     normal = np.stack([step[:, 1], -step[:, 0]], axis=1) * scale[:, None]
     segments[f"{edge}_x"], segments[f"{edge}_y"] = normal.T
     segments[f"{edge}_bound"] = (normal * start[:, :2]).sum(axis=1)
@@ -321,12 +321,16 @@ def _fill_junctions(
     triangles = []
     for name in sorted(set(junction) - {""}):
         member = np.flatnonzero(junction == name)
-        paved = shapely.union_all(shapely.make_valid(shapely.polygons(corners[member])))
+        pieces = shapely.make_valid(shapely.polygons(corners[member]))
+        # Without a grid [m] to snap to, nearly touching edges make the union fail; the empty
+        # buffer drops the lines that quadrilaterals without area leave behind.
+        paved = shapely.union_all(pieces, grid_size=1e-3).buffer(0.0)
         closed = paved.buffer(0.5, join_style="mitre").buffer(-0.5, join_style="mitre")
         rings = [shapely.polygons(ring) for part in shapely.get_parts(closed)
                  for ring in part.interiors]
         holes = [ring for ring in rings if ring.area <= settings.largest_hole]
-        gaps = shapely.difference(shapely.union_all([closed, *holes]), paved)
+        road = shapely.union_all([closed, *holes], grid_size=1e-3).buffer(0.0)
+        gaps = shapely.difference(road, paved, grid_size=1e-3)
         z = float(segments["z"][member].mean())
         for part in shapely.get_parts(shapely.constrained_delaunay_triangles(gaps)):
             for triangle in shapely.get_parts(part):

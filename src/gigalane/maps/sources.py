@@ -4,35 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
-import numpy as np
-
-from gigalane.maps.arrays import (
-    Control,
-    LaneControl,
-    LaneRecord,
-    MapRecord,
-    Program,
-    RoadPoint,
-    Segment,
-)
-from gigalane.maps.compile import CompiledMap, compile_map
 from gigalane.maps.importers.formats import load_map
 from gigalane.maps.road import MapError, RoadMap
-from gigalane.maps.store import load_arrays, save_road_map
 
 _TOWN = re.compile(r"town:(\d+)(?:-(\d+))?$")
-_PREFIX = "compiled/"
-_RECORDS = {
-    "record": MapRecord,
-    "lanes": LaneRecord,
-    "lane_controls": LaneControl,
-    "controls": Control,
-    "programs": Program,
-    "segments": Segment,
-    "road_points": RoadPoint,
-}
 
 
 def open_map(source: str) -> RoadMap:
@@ -71,41 +47,3 @@ def open_maps(sources: Sequence[str]) -> list[RoadMap]:
         else:
             maps.append(load_map(source))
     return maps
-
-
-def save_compiled(road_map: RoadMap, path: str | Path) -> None:
-    """Saves a road map with what the simulator needs of it, compiled."""
-    compiled = compile_map(road_map)
-    extra = {}
-    for name in CompiledMap.array_names():
-        values = np.ascontiguousarray(getattr(compiled, name))
-        # Records are stored as plain bytes: their fields are known to the code that reads them.
-        is_record = name in _RECORDS
-        extra[_PREFIX + name] = (
-            np.frombuffer(values.tobytes(), np.uint8) if is_record else values
-        )
-    extra[_PREFIX + "lane_ids"] = np.array(compiled.lane_ids)
-    save_road_map(road_map, Path(path), extra=extra)
-
-
-def load_compiled(path: str | Path) -> CompiledMap:
-    """Loads the compiled half of a saved map.
-
-    Raises:
-        MapError: if the file is damaged or holds no compiled map.
-    """
-    arrays = load_arrays(Path(path))
-    if _PREFIX + "record" not in arrays:
-        raise MapError(str(path), "", "holds no compiled map; save it with gigalane map import")
-    values = {}
-    for name in CompiledMap.array_names():
-        stored = arrays[_PREFIX + name]
-        if name in _RECORDS:
-            dtype = np.dtype(_RECORDS[name].numpy_dtype())
-            if stored.nbytes % dtype.itemsize:
-                raise MapError(str(path), name, "has a damaged length; import the map again")
-            stored = np.frombuffer(stored.tobytes(), dtype)
-            stored = stored.reshape(()) if name == "record" else stored
-        values[name] = stored.copy()
-    ids = tuple(str(i) for i in arrays[_PREFIX + "lane_ids"])
-    return CompiledMap(name=Path(path).stem, lane_ids=ids, **values)

@@ -68,7 +68,13 @@ class Decks:
         levels = np.zeros(len(points), np.uint8)
         if self._tree is None or not len(points):
             return levels
-        finite = np.flatnonzero(np.isfinite(points).all(axis=1))
+        # Most lines of a map are far below any deck: spare them the search.
+        finite = np.flatnonzero(
+            np.isfinite(points).all(axis=1)
+            & (points[:, 2] > self._height.min() - DECK_CLEARANCE / 2)
+        )
+        if not len(finite):
+            return levels
         index, quad = self._tree.query(
             shapely.points(points[finite, :2]), predicate="dwithin", distance=DECK_MARGIN
         )

@@ -206,7 +206,7 @@ class Draft:
                 predecessors=tuple(predecessors[lane.id]),
                 left_neighbor=lane.left_neighbor.id if lane.left_neighbor else None,
                 right_neighbor=lane.right_neighbor.id if lane.right_neighbor else None,
-                speed_limit=lane.speed,
+                speed_limit=None if lane.speed is None else float(lane.speed),
                 is_junction=lane.junction is not None,
                 junction=lane.junction,
                 left_marks=_frozen_mark(lane.left_mark, lane.left),
@@ -226,10 +226,10 @@ class Draft:
                     id=f"signal{index}",
                     type=type_,
                     position=raised(position, above)[0],
-                    heading=heading,
+                    heading=float(heading),
                     lanes=tuple(lane.id for lane in lanes),
                     group=group,
-                    value=value,
+                    value=None if value is None else float(value),
                 )
                 for index, (type_, position, above, heading, lanes, group, value) in enumerate(
                     self.signals
