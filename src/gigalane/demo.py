@@ -19,7 +19,7 @@ from gigalane.maps.road import RoadMap
 from gigalane.policies.checkpoint import load_policy
 from gigalane.policies.policy import PolicyError
 from gigalane.policies.shipped import load_default
-from gigalane.sim.settings import SimulatorSettings, SpawnSettings, TrafficSettings
+from gigalane.sim.settings import SCRIPT_NAMES, SimulatorSettings, SpawnSettings, TrafficSettings
 from gigalane.train.ppo import PPOSettings
 from gigalane.train.selfplay import self_play
 from gigalane.train.trainer import TrainSettings
@@ -90,8 +90,8 @@ def run_demo(out: Path, settings: DemoSettings, console: Console) -> list[Evalua
         subjects.append(("shipped", load_default()))
     except PolicyError as error:
         console.print(f"  {error}")
-    subjects += [("idm", "idm"), ("constant-velocity", "constant_velocity"),
-                 ("stationary", "stationary")]
+    for script in SCRIPT_NAMES:
+        subjects.append((script.replace("_", "-"), script))  # noqa: PERF401
     found = []
     for name, subject in subjects:
         evaluation = evaluate(

@@ -26,16 +26,38 @@ def drivable_surface(road_map, origin=(0.0, 0.0, 0.0)):
     return union.buffer(1e-3, join_style="mitre").buffer(-1e-3, join_style="mitre")
 
 
+EDGES = ("back", "right", "front", "left")
+
+
 def quads(segments) -> np.ndarray:
-    """Corners (N, 4, 2) of compiled segments, where their half-planes meet."""
+    """Corners (N, 4, 2) of compiled segments whose four edges all have length."""
     def meet(one, other):
         a = np.stack([segments[f"{one}_x"], segments[f"{one}_y"]], -1).astype(float)
         b = np.stack([segments[f"{other}_x"], segments[f"{other}_y"]], -1).astype(float)
         bounds = np.stack([segments[f"{one}_bound"], segments[f"{other}_bound"]], -1)
         return np.linalg.solve(np.stack([a, b], axis=1), bounds.astype(float)[..., None])[..., 0]
 
-    return np.stack([meet("back", "right"), meet("right", "front"), meet("front", "left"),
-                     meet("left", "back")], axis=1)
+    return np.stack([meet(EDGES[k], EDGES[(k + 1) % 4]) for k in range(4)], axis=1)
+
+
+def clipped(segment, half=30.0):
+    """Polygon of one compiled segment: a box cut by each of its half-planes in turn."""
+    ring = [np.array([segment["x"] + a * half, segment["y"] + b * half], float)
+            for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
+    for edge in EDGES:
+        normal = np.array([segment[f"{edge}_x"], segment[f"{edge}_y"]], float)
+        over = [normal @ point - float(segment[f"{edge}_bound"]) for point in ring]
+        cut = []
+        for k, point in enumerate(ring):
+            following, here, there = ring[(k + 1) % len(ring)], over[k], over[(k + 1) % len(ring)]
+            if here <= 0:
+                cut.append(point)
+            if here * there < 0:
+                cut.append(point + (following - point) * here / (here - there))
+        ring = cut
+        if len(ring) < 3:
+            return shapely.Polygon()
+    return shapely.Polygon(ring)
 
 
 class BruteForce:
@@ -45,8 +67,10 @@ class BruteForce:
         self.map = compiled
         segments = compiled.segments[compiled.segments["lane"] >= 0]
         self.segments = segments
-        corners = quads(segments)
-        self.polygons = shapely.polygons(corners)
+        whole = np.all([np.hypot(segments[f"{e}_x"], segments[f"{e}_y"]) > 0.5 for e in EDGES], 0)
+        self.polygons = np.empty(len(segments), object)
+        self.polygons[whole] = shapely.polygons(quads(segments[whole]))
+        self.polygons[~whole] = [clipped(one) for one in segments[~whole]]
         self.tree = shapely.STRtree(self.polygons)
 
     def candidates(self, x, y, z, flags) -> np.ndarray:

@@ -46,8 +46,6 @@ def one_line_errors() -> Iterator[Outcome]:
     except KeyboardInterrupt:
         print("gigalane: stopped", file=sys.stderr)
         outcome.code = 1
-    except BrokenPipeError:
-        outcome.code = 1
 
 
 def _complain(message: str) -> int:

@@ -4,10 +4,13 @@ A draw is named by (world seed, agent, step, stream). Two worlds with the same s
 same numbers whatever batch they sit in, and a copied world goes on drawing as the original.
 """
 
+# pyright: reportGeneralTypeIssues=false, reportInvalidTypeForm=false, reportCallIssue=false
+# pyright: reportOperatorIssue=false, reportReturnType=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
+
 import numpy as np
 import warp as wp
 from numpy.typing import NDArray
-
 
 _GOLDEN = wp.constant(wp.uint32(0x9E3779B9))
 _STEP = wp.constant(wp.uint32(0x85EBCA6B))

@@ -5,6 +5,10 @@ Nothing here changes while a simulation runs. Coordinates are metres in the *loc
 map: the map frame moved by `CompiledMap.origin_map`, so that float32 keeps millimetres.
 """
 
+# pyright: reportGeneralTypeIssues=false, reportInvalidTypeForm=false, reportCallIssue=false
+# pyright: reportOperatorIssue=false, reportReturnType=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
+
 import warp as wp
 
 DRIVABLE = wp.constant(1)

@@ -169,7 +169,7 @@ def _crossing_lane(crossing: Crossing) -> Lane:
     rectangle = shapely.minimum_rotated_rectangle(shapely.polygons(outline[:, :2]))
     corners = shapely.get_coordinates(rectangle)[:4]
     if len(corners) < 4:
-        corners = np.repeat(outline[:1, :2], 4, axis=0) + [[0, 0], [1, 0], [1, 1], [0, 1]]
+        corners = outline[:1, :2] + np.array([[0, 0], [1, 0], [1, 1], [0, 1]])
     if np.linalg.norm(corners[1] - corners[0]) < np.linalg.norm(corners[2] - corners[1]):
         corners = np.roll(corners, -1, axis=0)
     along = np.linspace(0.0, 1.0, max(2, int(np.linalg.norm(corners[1] - corners[0]) // 4) + 2))
@@ -333,9 +333,11 @@ def _fill_junctions(
         gaps = shapely.difference(road, paved, grid_size=1e-3)
         z = float(segments["z"][member].mean())
         for part in shapely.get_parts(shapely.constrained_delaunay_triangles(gaps)):
-            for triangle in shapely.get_parts(part):
-                if triangle.area > 1e-3:
-                    triangles.append((shapely.get_coordinates(triangle)[:3], z))
+            triangles += [
+                (shapely.get_coordinates(triangle)[:3], z)
+                for triangle in shapely.get_parts(part)
+                if triangle.area > 1e-3
+            ]
     fill = np.zeros(len(triangles), dtype=Segment.numpy_dtype())
     for row, (points, z) in zip(fill, triangles, strict=True):
         side = points[1:] - points[:1]

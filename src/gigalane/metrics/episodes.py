@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gigalane.sim.scene import PEDESTRIAN
 from gigalane.worlds.vector import VectorWorld
+from gigalane.worlds.world import World
 
 EPISODE = np.dtype(
     [
@@ -55,15 +56,15 @@ class EpisodeCounter:
         self._bit = {name: 1 << k for k, name in enumerate(self.world.event_names)}
         self._was_active = self.world.active.numpy().copy()
 
-    def before(self, step: int, world: VectorWorld, actions: Tensor) -> None:
+    def before(self, step: int, world: World, actions: Tensor) -> None:
         """Notes who drives in the step to come."""
         del step, actions
         self._was_active = world.active.numpy().copy()
 
-    def after(self, step: int, world: VectorWorld) -> None:
+    def after(self, step: int, world: World) -> None:
         """Adds what the step brought and closes the episodes that ended in it."""
         del step
-        scene = world.simulator.scene
+        scene = self.world.simulator.scene
         body = scene.body.numpy().reshape(-1)
         route = scene.route.numpy().reshape(-1)
         dt, events = world.dt.numpy(), world.events.numpy()
@@ -94,7 +95,7 @@ class EpisodeCounter:
         counts = ended & (self._began < self.starts_before_s) & (traits["kind"] != PEDESTRIAN)
         self._open["kind"] = traits["kind"]
         self.episodes.append(self._open[counts].copy())
-        for name in EPISODE.names[1:]:
+        for name in (EPISODE.names or ())[1:]:
             self._open[name][ended] = 0
         self._began[ended] = now[ended]
 

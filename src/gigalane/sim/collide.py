@@ -6,6 +6,10 @@ tried, so nothing tunnels at dt = 0.3 s; an overlap test of the final poses catc
 cross without a corner inside. Boxes on different levels do not touch.
 """
 
+# pyright: reportGeneralTypeIssues=false, reportInvalidTypeForm=false, reportCallIssue=false
+# pyright: reportOperatorIssue=false, reportReturnType=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
+
 import warp as wp
 
 from gigalane.sim.scene import Body, SceneArrays, Traits

@@ -1,5 +1,9 @@
 """What an action means: from the numbers an actor gives to the command that dynamics executes."""
 
+# pyright: reportGeneralTypeIssues=false, reportInvalidTypeForm=false, reportCallIssue=false
+# pyright: reportOperatorIssue=false, reportReturnType=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
+
 from dataclasses import dataclass
 
 import warp as wp

@@ -7,6 +7,10 @@ whose tyre forces saturate at the friction limit, F = mu Fz tanh(C alpha / mu) (
 stand-in for Pacejka's formula). *Unicycle*: walkers, who turn on the spot.
 """
 
+# pyright: reportGeneralTypeIssues=false, reportInvalidTypeForm=false, reportCallIssue=false
+# pyright: reportOperatorIssue=false, reportReturnType=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
+
 import warp as wp
 
 from gigalane.sim.scene import SINGLE_TRACK, UNICYCLE, Body, Traits

@@ -1,10 +1,14 @@
 """The facts of a step. Rewards weigh them, metrics count them, the viewer colours them."""
 
+# pyright: reportGeneralTypeIssues=false, reportInvalidTypeForm=false, reportCallIssue=false
+# pyright: reportOperatorIssue=false, reportReturnType=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
+
 import warp as wp
 
 from gigalane.maps.arrays import RULE_LIGHT, RULE_STOP, Control, MapArrays
 from gigalane.sim.lights import RED, light_state
-from gigalane.sim.scene import ACTIVE, PEDESTRIAN, Body, Duty, Place, SceneArrays, Traits
+from gigalane.sim.scene import PEDESTRIAN, Body, Duty, Place, SceneArrays, Traits
 from gigalane.sim.settings import Rules
 
 COLLIDED = wp.constant(1)
@@ -18,7 +22,7 @@ REACHED_GOAL = wp.constant(128)
 MISSED_GOAL = wp.constant(256)
 TIMED_OUT = wp.constant(512)
 
-EVENT_NAMES = (
+EVENT_NAMES: tuple[str, ...] = (
     "collided",
     "off_road",
     "ran_red",

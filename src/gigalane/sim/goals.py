@@ -1,5 +1,9 @@
 """Where road users want to go: a random walk along the lane graph, and way-points on it."""
 
+# pyright: reportGeneralTypeIssues=false, reportInvalidTypeForm=false, reportCallIssue=false
+# pyright: reportOperatorIssue=false, reportReturnType=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
+
 import warp as wp
 
 from gigalane.core.rng import between, stream, unit

@@ -1,5 +1,9 @@
 """What a step brought: the facts, the reward, and whether the episode is over."""
 
+# pyright: reportGeneralTypeIssues=false, reportInvalidTypeForm=false, reportCallIssue=false
+# pyright: reportOperatorIssue=false, reportReturnType=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
+
 import warp as wp
 
 from gigalane.maps.arrays import MapArrays
@@ -20,10 +24,10 @@ from gigalane.sim.reward import reward_terms
 from gigalane.sim.scene import (
     ACTIVE,
     ENDED,
+    PEDESTRIAN,
     POLICY,
     REWARD_TERMS,
     SCRIPTED,
-    PEDESTRIAN,
     Body,
     RewardVector,
     Route,

@@ -4,6 +4,10 @@ No state is kept. Each world draws, for each junction, multipliers of the green,
 times and a phase, and for each light whether it is there at all (GIGAFLOW, appendix).
 """
 
+# pyright: reportGeneralTypeIssues=false, reportInvalidTypeForm=false, reportCallIssue=false
+# pyright: reportOperatorIssue=false, reportReturnType=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
+
 import warp as wp
 
 from gigalane.core.rng import between, stream, unit

@@ -4,6 +4,10 @@ The lane stays continuous through junctions, where lanes overlap: first the lane
 is kept, then the lane that best continues the last one and fits the heading, then the nearest.
 """
 
+# pyright: reportGeneralTypeIssues=false, reportInvalidTypeForm=false, reportCallIssue=false
+# pyright: reportOperatorIssue=false, reportReturnType=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
+
 import warp as wp
 
 from gigalane.maps.arrays import (
@@ -182,7 +186,7 @@ def paved(
         flags: surface flags.
     """
     if at >= 0:
-        if reaches(road.segments[at], x, y, SEAM):
+        if (road.segments[at].flags & flags) != 0 and reaches(road.segments[at], x, y, SEAM):
             return True
     cell = cell_of(record, x, y)
     if cell < 0:

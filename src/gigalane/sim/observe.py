@@ -14,20 +14,20 @@
 Tokens that are not there are all zero.
 """
 
+# pyright: reportGeneralTypeIssues=false, reportInvalidTypeForm=false, reportCallIssue=false
+# pyright: reportOperatorIssue=false, reportReturnType=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
+
 import warp as wp
 
 from gigalane.core.rng import stream, unit
 from gigalane.maps.arrays import RULE_LIGHT, RULE_STOP, MapArrays, RoadPoint
 from gigalane.sim.events import distance_to_line
-from gigalane.sim.lights import GREEN, OFF, RED, YELLOW, light_state
+from gigalane.sim.lights import GREEN, RED, YELLOW, light_state
 from gigalane.sim.scene import (
     BLIND,
     PEDESTRIAN,
-    PERSONA_SIZE,
-    Body,
-    Place,
     SceneArrays,
-    Traits,
 )
 from gigalane.sim.settings import Rules
 
@@ -47,7 +47,9 @@ _NOISE = wp.constant(602)
     ((_Float16*)row.data)[index] = (_Float16)value;
 #endif
 """)
-def put(row: wp.array(dtype=wp.float16), index: int, value: float): ...
+def put(row: wp.array(dtype=wp.float16), index: int, value: float):
+    """Writes one number of a row; the compiler turns it into a half-precision store."""
+    ...
 
 
 @wp.func_native("""

@@ -1,5 +1,9 @@
 """Writes one world of a running simulator down as a `Recording`."""
 
+# pyright: reportGeneralTypeIssues=false, reportInvalidTypeForm=false, reportCallIssue=false
+# pyright: reportOperatorIssue=false, reportReturnType=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
+
 from __future__ import annotations
 
 from dataclasses import asdict
@@ -73,7 +77,8 @@ class Recorder:
         body, traits = scene.body.numpy()[world], scene.traits.numpy()[world]
         status = scene.status.numpy()[world]
         seen = scene.boxes.numpy()[world, BOX_CHANNELS - 1] >= 0
-        position = np.stack([body["x"], body["y"], body["z"]], axis=1)
+        centre_z = body["z"] + 0.5 * traits["height"]
+        position = np.stack([body["x"], body["y"], centre_z], axis=1)
         size = np.stack([traits["length"], traits["width"], traits["height"]], axis=1)
         self._moments.append(
             {

@@ -22,8 +22,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from gigalane.core.files import replacing
+from gigalane.maps.npz import Arrays, read_npz
 from gigalane.maps.road import MapError, RoadMap
-from gigalane.maps.store import Arrays, load_arrays, road_map_from_arrays, road_map_to_arrays
+from gigalane.maps.store import road_map_from_arrays, road_map_to_arrays
 
 FORMAT_NAME = "gigalane recording"
 FORMAT_VERSION = 1
@@ -32,6 +34,8 @@ MAX_EVENTS = 32
 
 LIGHT_STATE_NAMES = ("off", "green", "yellow", "red")
 """What the numbers in `Recording.light_state` mean."""
+
+FOREIGN = "not a gigalane recording, or damaged; name one that `evaluate --record` wrote"
 
 _ARRAYS: dict[str, tuple[DTypeLike, tuple[str | int, ...]]] = {
     "position_map": (np.float32, ("steps", "agents", 3)),
@@ -181,17 +185,11 @@ class Recording:
             MapError: the map holds numbers that are not finite.
             OSError: the file cannot be written.
         """
-        path = Path(path)
         entries: dict[str, NDArray[Any]] = {"header": np.frombuffer(self._header(), np.uint8)}
         entries |= {name: delta_planes(getattr(self, name)) for name in _ARRAYS}
         entries |= road_map_to_arrays(self.road_map)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        try:
-            with open(temporary, "wb") as stream:
-                np.savez_compressed(stream, allow_pickle=False, **entries)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path) as beside, open(beside, "wb") as stream:
+            np.savez_compressed(stream, allow_pickle=False, **entries)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Recording:
@@ -207,11 +205,12 @@ class Recording:
             RecordingError: missing, not a recording, damaged, or of another version.
         """
         file = os.fspath(path)
+        if not Path(file).is_file():
+            raise RecordingError(file, "", "there is no such file; check the path")
         try:
-            arrays = load_arrays(path)
+            arrays = read_npz(file)
         except MapError as error:
-            reason = f"not a gigalane recording, or damaged: {error.reason}; record the run again"
-            raise RecordingError(file, error.place, reason) from None
+            raise RecordingError(file, error.place, FOREIGN) from error
         try:
             return _from_entries(arrays)
         except RecordingError as error:
@@ -316,15 +315,14 @@ def _from_entries(entries: Arrays) -> Recording:
 
 def _read_header(entries: Arrays) -> dict[str, Any]:
     """The fields that are not arrays, checked one by one."""
-    foreign = "not a gigalane recording; name a file that a run or `gigalane evaluate` recorded"
     if "header" not in entries:
-        raise RecordingError("", "header", foreign)
+        raise RecordingError("", "header", FOREIGN)
     try:
         header = json.loads(entries["header"].tobytes().decode())
     except (ValueError, RecursionError):
-        raise RecordingError("", "header", foreign) from None
+        raise RecordingError("", "header", FOREIGN) from None
     if not isinstance(header, dict) or header.pop("format", None) != FORMAT_NAME:
-        raise RecordingError("", "header", foreign)
+        raise RecordingError("", "header", FOREIGN)
     version = header.pop("version", None)
     if version != FORMAT_VERSION:
         reason = f"format version {version!r}, this gigalane reads {FORMAT_VERSION}; upgrade it"

@@ -3,6 +3,10 @@
 Formulas and ranges: GIGAFLOW (arXiv 2502.03349, appendix). Each term is reported by name.
 """
 
+# pyright: reportGeneralTypeIssues=false, reportInvalidTypeForm=false, reportCallIssue=false
+# pyright: reportOperatorIssue=false, reportReturnType=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
+
 import warp as wp
 
 from gigalane.sim.events import (
@@ -16,7 +20,7 @@ from gigalane.sim.events import (
 )
 from gigalane.sim.scene import Body, PersonaVector, Place, RewardVector
 
-REWARD_NAMES = (
+REWARD_NAMES: tuple[str, ...] = (
     "goal",
     "collision",
     "off_road",

@@ -6,6 +6,10 @@ structs; what others read of it lies in `SceneArrays.boxes`, channel by channel,
 search over neighbours reads memory in order.
 """
 
+# pyright: reportGeneralTypeIssues=false, reportInvalidTypeForm=false, reportCallIssue=false
+# pyright: reportOperatorIssue=false, reportReturnType=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
+
 import numpy as np
 import warp as wp
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -261,4 +262,4 @@ def _slices(worlds: int, threads: int) -> list[tuple[int, int]]:
     """(first, count) of the worlds of each launch: a few slices a thread, to even out load."""
     count = 1 if threads == 1 else min(worlds, 4 * threads)
     edges = np.linspace(0, worlds, count + 1).astype(int)
-    return [(int(a), int(b - a)) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a]
+    return [(int(a), int(b - a)) for a, b in pairwise(edges) if b > a]

@@ -5,10 +5,14 @@ near it, nobody ahead is closer than the newcomer's braking distance, and nobody
 have to brake harder than `spawn_braking` to avoid the newcomer.
 """
 
+# pyright: reportGeneralTypeIssues=false, reportInvalidTypeForm=false, reportCallIssue=false
+# pyright: reportOperatorIssue=false, reportReturnType=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
+
 import warp as wp
 
 from gigalane.core.rng import between, stream, unit
-from gigalane.maps.arrays import ROUTABLE, MapArrays, MapRecord
+from gigalane.maps.arrays import MapArrays, MapRecord
 from gigalane.sim.dynamics import SPEED_LIMIT, turned
 from gigalane.sim.goals import LEAST_ROUTE, plan_route
 from gigalane.sim.locate import leaves_road, stand

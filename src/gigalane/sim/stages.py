@@ -4,6 +4,10 @@
 their worlds and road users, so both ways of running a step give the same numbers.
 """
 
+# pyright: reportGeneralTypeIssues=false, reportInvalidTypeForm=false, reportCallIssue=false
+# pyright: reportOperatorIssue=false, reportReturnType=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
+
 from typing import Any
 
 import warp as wp

@@ -13,6 +13,10 @@ the work; on a GPU each stage is a launch of its own with a thread a road user. 
 same functions, so both give the same numbers.
 """
 
+# pyright: reportGeneralTypeIssues=false, reportInvalidTypeForm=false, reportCallIssue=false
+# pyright: reportOperatorIssue=false, reportReturnType=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
+
 import warp as wp
 
 from gigalane.maps.arrays import MapArrays
@@ -42,13 +46,16 @@ ARRIVING = wp.constant(3)
 
 @wp.func
 def arrive(rules: Rules, road: MapArrays, scene: SceneArrays, world: int):
-    """Empties the slots whose episode ended, then fills them one after the other."""
+    """Empties the slots whose episode ended, then fills them one after the other.
+
+    Without respawn only slots that nobody has held yet are filled.
+    """
     for agent in range(scene.agent_count[world]):
         if scene.status[world, agent] == ENDED:
             scene.boxes[world, 8, agent] = -1.0
     for agent in range(scene.agent_count[world]):
         if scene.status[world, agent] == ENDED:
-            if rules.respawn == 0:
+            if rules.respawn == 0 and scene.duty[world, agent].episode > 0:
                 scene.status[world, agent] = ABSENT
             elif spawn(rules, road, scene, world, agent):
                 scene.status[world, agent] = ARRIVING

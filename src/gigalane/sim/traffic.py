@@ -5,6 +5,10 @@ pure pursuit for steering. Whatever stands in the next metres of the route count
 red lights, stop signs that are still owed a stop, and the goal count as standing leaders.
 """
 
+# pyright: reportGeneralTypeIssues=false, reportInvalidTypeForm=false, reportCallIssue=false
+# pyright: reportOperatorIssue=false, reportReturnType=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
+
 import warp as wp
 
 from gigalane.core.rng import stream, unit
@@ -13,7 +17,7 @@ from gigalane.sim.dynamics import BRAKING_LIMIT, SPEED_LIMIT, TURNING_RATE
 from gigalane.sim.events import distance_to_line, others_turn
 from gigalane.sim.goals import at_arc, on_route
 from gigalane.sim.lights import RED, YELLOW, light_state
-from gigalane.sim.scene import Body, Place, Route, SceneArrays, Traits
+from gigalane.sim.scene import Body, Route, SceneArrays, Traits
 from gigalane.sim.settings import Rules
 
 IDM = wp.constant(0)
@@ -241,7 +245,9 @@ def walk_by_script(
     lane = road.lanes[place.lane]
     direction = float(duty.walk_direction)
     left = wp.where(duty.walk_direction > 0, lane.length - place.arc, place.arc)
-    if left < 0.6:
+    # Standing still takes v² / (2 * 2 m/s²) and the step under way.
+    room = 0.5 * traits.length + 0.25 * body.speed * body.speed + body.speed * dt + 0.1
+    if left < room:
         duty.walk_direction = -duty.walk_direction
         random = stream(scene.seed[world], agent, scene.clock[world], _WAIT)
         duty.braking_until = duty.age + 2.0 + 10.0 * unit(random, 0)

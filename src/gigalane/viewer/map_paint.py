@@ -28,6 +28,8 @@ BAR = 0.5
 """Width of a zebra bar and of the gap beside it [m]."""
 STOP_LINE_WIDTH = 0.5
 """[m]; German RMS-1."""
+NARROW = 1.8
+"""Lanes narrower than this have no arrows [m]; they are opening or closing."""
 JOINT = 0.1
 """Marks this close end to end are one line [m]."""
 TURN = np.radians(25.0)
@@ -197,7 +199,10 @@ def direction_arrows(road_map: RoadMap, decks: Decks) -> Iterator[MapShape]:
             position, heading = pose_at(lane.centerline, distance)
             left, _ = pose_at(lane.left_boundary, distance)
             right, _ = pose_at(lane.right_boundary, distance)
-            size = float(np.clip(np.linalg.norm((left - right)[:2]) / 3.5, 0.4, 1.1))
+            width = float(np.linalg.norm((left - right)[:2]))
+            if width < NARROW:
+                continue
+            size = min(width / 3.5, 1.1)
             level = int(decks.levels(position[None])[0])
             for part in _arrow(directions):
                 yield MapShape("arrow", (placed(part * size, position, heading),), True,

@@ -19,12 +19,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gigalane.core.files import replacing
 from gigalane.maps.road import RoadMap
 from gigalane.maps.store import road_map_to_arrays
 from gigalane.sim.recording import LIGHT_STATE_NAMES, Recording, RecordingError, delta_planes
@@ -77,13 +77,8 @@ def write_replay(recordings: Sequence[Recording], path: str | os.PathLike[str]) 
     if not recordings:
         raise RecordingError(os.fspath(path), "recordings", "there are none to show")
     page = _page(_payload(recordings))
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        temporary.write_bytes(page.encode())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as beside:
+        beside.write_bytes(page.encode())
 
 
 def _page(payload: dict[str, Any]) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gigalane.core.files import replacing
 from gigalane.sim.recording import Recording, RecordingError
 from gigalane.viewer.film import film_frames
 from gigalane.viewer.palette import DARK, Palette
@@ -46,17 +46,11 @@ def write_video(
     if min(size) < 64 or size[0] % 2 or size[1] % 2 or not 1 <= fps <= 240:
         reason = f"{size[0]} x {size[1]} at {fps}/s; sides are even and 64 up, pictures 1 to 240/s"
         raise RecordingError(os.fspath(path), "size", reason)
-    path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial.mp4")
-    try:
-        with av.open(os.fspath(temporary), "w") as container:
-            stream: Any = container.add_stream("libx264", rate=fps)
-            stream.width, stream.height = size
-            stream.pix_fmt = "yuv420p"
-            stream.options = {"crf": "19", "preset": "fast"}
-            for picture in film_frames(recording, follow, size, fps, palette):
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(np.asarray(picture))))
-            container.mux(stream.encode())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as beside, av.open(os.fspath(beside), "w", format="mp4") as container:
+        stream: Any = container.add_stream("libx264", rate=fps)
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"crf": "19", "preset": "fast"}
+        for picture in film_frames(recording, follow, size, fps, palette):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.asarray(picture))))
+        container.mux(stream.encode())

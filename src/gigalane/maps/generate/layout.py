@@ -83,27 +83,33 @@ class Layout:
         return self.scheme.plan.positions[node]
 
 
-def lay_out(rng: Generator, scheme: Scheme, settings: TownSettings) -> Layout | Street:
+def lay_out(rng: Generator, scheme: Scheme, settings: TownSettings) -> Layout | list[Street]:
     """Lays a scheme out, squeezing streets until everything fits.
 
     Returns:
-        The layout, or a street that cannot be built at all.
+        The layout, or streets that cannot be built at all.
     """
     wiggle = rng.uniform(-1.0, 1.0, len(scheme.streets)) * settings.curviness
     for _ in range(40):
         layout = Layout(scheme)
         for node in scheme.nodes.values():
             _place_arms(layout, node)
-        culprits = _draw_curves(layout, wiggle) or _conflicts(layout)
-        if not culprits:
+        failures = _draw_curves(layout, wiggle) or _conflicts(layout)
+        if not failures:
             return layout
-        for index in {street.index for street in culprits}:
-            wiggle[index] *= 0.5
-        # Not any(...): every culprit must be asked.
-        if not sum([street.give_way() for street in culprits]):
-            return culprits[0]
+        impossible, asked = [], set()
+        for culprits in failures:
+            # What one failure's streets give may solve the next; ask a street once a round.
+            if asked.isdisjoint(street.index for street in culprits):
+                asked.update(street.index for street in culprits)
+                wiggle[[street.index for street in culprits]] *= 0.5
+                # Not any(...): every culprit must be asked.
+                if not sum([street.give_way() for street in culprits]):
+                    impossible.append(culprits[0])
+        if impossible:
+            return impossible
         harmonise(scheme)
-    return scheme.streets[0]
+    return [scheme.streets[0]]
 
 
 # --------------------------------------------------------------------- arms
@@ -307,33 +313,41 @@ def _place_ramp(
 
 
 # --------------------------------------------------------------------- curves
-def _draw_curves(layout: Layout, wiggle: NDArray[np.float64]) -> list[Street]:
-    """Draws every street's curve; returns the streets that take part in the first failure."""
+def _draw_curves(layout: Layout, wiggle: NDArray[np.float64]) -> list[list[Street]]:
+    """Draws every street's curve; returns for each failure the streets that take part in it."""
+    failures = []
     for street in layout.scheme.streets:
-        first, last = layout.poses[street.index, 0], layout.poses[street.index, 1]
-        chord = last.position - first.position
-        direct = len(street.path) == 2 and street.kind is not kinds.RAMP
-        along = float(np.dot(chord, direction(first.heading)))
-        if direct and along < SHORTEST_STREET:
-            return _around(layout, street)
-        needed = max(street.reach("left"), street.reach("right")) + 6.0
-        best: Curve | None = None
-        for share, spread in SHAPES:
-            curve = spline(_control(layout, street, share, spread, float(wiggle[street.index])))
-            if best is None or curve.tightest_radius > best.tightest_radius:
-                best = curve
-            if best.tightest_radius >= max(needed, street.kind.bend_radius_m):
-                break
-        if best is None or best.tightest_radius < needed:
-            # One corner with clothoids ignores the plan's bends but wastes no room.
-            best = connect(first.position, first.heading, last.position, last.heading + np.pi)
-        if best is None or best.tightest_radius < needed or best.length < SHORTEST_STREET:
-            return _around(layout, street)
+        curve = _curve(layout, street, float(wiggle[street.index]))
+        if curve is None:
+            failures.append(_around(layout, street))
+            continue
         changed = max(abs(a - b) for a, b in zip(*street.lanes, strict=True))
-        if changed and best.length < 2 * TAPER_MARGIN + TAPER_LENGTH * changed:
-            return [street]
-        layout.curves[street.index] = best
-    return []
+        if changed and curve.length < 2 * TAPER_MARGIN + TAPER_LENGTH * changed:
+            failures.append([street])
+        layout.curves[street.index] = curve
+    return failures
+
+
+def _curve(layout: Layout, street: Street, wiggle: float) -> Curve | None:
+    """The liveliest curve that is not too tight, or None where the street has too little room."""
+    first, last = layout.poses[street.index, 0], layout.poses[street.index, 1]
+    along = float(np.dot(last.position - first.position, direction(first.heading)))
+    if len(street.path) == 2 and street.kind is not kinds.RAMP and along < SHORTEST_STREET:
+        return None
+    needed = max(street.reach("left"), street.reach("right")) + 6.0
+    best: Curve | None = None
+    for share, spread in SHAPES:
+        curve = spline(_control(layout, street, share, spread, wiggle))
+        if best is None or curve.tightest_radius > best.tightest_radius:
+            best = curve
+        if best.tightest_radius >= max(needed, street.kind.bend_radius_m):
+            break
+    if best is None or best.tightest_radius < needed:
+        # One corner with clothoids ignores the plan's bends but wastes no room.
+        best = connect(first.position, first.heading, last.position, last.heading + np.pi)
+    if best is None or best.tightest_radius < needed or best.length < SHORTEST_STREET:
+        return None
+    return best
 
 
 def _around(layout: Layout, street: Street) -> list[Street]:
@@ -377,24 +391,31 @@ def _control(
 
 
 # --------------------------------------------------------------------- conflicts
-def _conflicts(layout: Layout) -> list[Street]:
-    """The streets of the first place where two streets, or a street and a node, overlap."""
+def _conflicts(layout: Layout) -> list[list[Street]]:
+    """Pairs of streets that overlap, and streets that overlap a node with those that end there."""
     streets = layout.scheme.streets
-    lines = {s.index: _outline(s, layout.curves[s.index]) for s in streets}
+    curves = layout.curves
+    lines = {s.index: _outline(s, curves[s.index]) for s in streets}
+    boxes = {index: (line.min(axis=0), line.max(axis=0)) for index, line in lines.items()}
+    found = []
     for a, first in enumerate(streets):
+        low, high = boxes[first.index]
         for second in streets[a + 1 :]:
-            if _overlap(lines[first.index], second, layout.curves[second.index]):
-                return [first, second]
-            if _overlap(lines[second.index], first, layout.curves[first.index]):
-                return [first, second]
-        points = layout.curves[first.index].points[::10]
+            other_low, other_high = boxes[second.index]
+            if (low > other_high + 3.0).any() or (other_low > high + 3.0).any():
+                continue
+            if _overlap(lines[first.index], second, curves[second.index]) or _overlap(
+                lines[second.index], first, curves[first.index]
+            ):
+                found.append([first, second])
+        points = curves[first.index].points[::10]
         reach = max(first.reach("left"), first.reach("right"))
         for node, room in layout.room.items():
             if node not in (first.path[0], first.path[-1]):
                 near = np.linalg.norm(points - layout.position(node), axis=1).min()
                 if near < reach + _node_reach(layout, node, room):
-                    return [first, *(s for s, _ in layout.scheme.ends_at(node))]
-    return []
+                    found.append([first, *(s for s, _ in layout.scheme.ends_at(node))])
+    return found
 
 
 def _node_reach(layout: Layout, node: int, room: float) -> float:

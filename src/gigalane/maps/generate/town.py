@@ -27,6 +27,8 @@ from gigalane.maps.road import MapError, RoadMap
 
 ATTEMPTS = 400
 """Plans drawn before giving up; about one in ten suits the default settings."""
+RETRIES = 12
+"""How often a plan is drawn again without the streets that proved impossible."""
 
 
 def generate_town(seed: int, settings: TownSettings | None = None) -> RoadMap:
@@ -63,7 +65,7 @@ def _fitting_layout(rng: Generator, settings: TownSettings) -> Layout | None:
     """Draws plans without the streets that proved impossible until everything fits."""
     state = rng.bit_generator.state
     banned: set[tuple[int, int]] = set()
-    for _ in range(8):
+    for _ in range(RETRIES):
         rng.bit_generator.state = state
         plan = draw_plan(rng, settings, banned)
         if plan is None:
@@ -71,11 +73,12 @@ def _fitting_layout(rng: Generator, settings: TownSettings) -> Layout | None:
         layout = lay_out(rng, decide(rng, plan, settings), settings)
         if isinstance(layout, Layout):
             return layout
-        if layout.kind is RAMP:
+        if any(street.kind is RAMP for street in layout):
             settings = replace(settings, ramp_share=0.0)
             continue
-        path = layout.path
-        banned.add((min(path[:2]), max(path[:2])))
+        for street in layout:
+            first, second = street.path[:2]
+            banned.add((min(first, second), max(first, second)))
     return None
 
 
