@@ -59,7 +59,7 @@ def test_the_arrays_alone_are_enough(town):
 def test_odd_texts_and_optional_fields_survive(town, tmp_path):
     odd = replace(
         town,
-        name="Zürich 🚗 \"quoted\"\n",
+        name='Zürich 🚗 "quoted"\n',
         geo_reference="+proj=tmerc",
         warnings=("a", ""),
         left_hand_traffic=True,
@@ -144,7 +144,9 @@ def test_a_missing_folder_is_named(town, tmp_path):
 
 
 # ----------------------------------------------------------------- hostile files
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"<OpenDRIVE/>", b"\x93NUMPY" + b"\0" * 99])
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\x03\x04", b"<OpenDRIVE/>", b"\x93NUMPY" + b"\0" * 99]
+)
 def test_a_file_that_is_no_stored_map_is_refused(tmp_path, content):
     path = tmp_path / "bad.npz"
     path.write_bytes(content)

@@ -103,3 +103,12 @@ def test_action_space_decides_the_family():
     gaussian = from_parameters(continuous, torch.full((3, 4), 100.0))
     assert isinstance(gaussian, Gaussian)
     assert torch.isfinite(gaussian.log_prob(torch.zeros(3, 2))).all()
+
+
+def test_continuous_actions_are_drawn_in_the_units_of_their_space():
+    space = ActionSpace("acceleration_steering", 0, 2, (2.5, 0.15))
+    distribution = from_parameters(space, torch.zeros(40_000, 4))
+    spread = distribution.sample(draw()).std(0)
+    torch.testing.assert_close(spread, torch.tensor([2.5, 0.15]), rtol=0.02, atol=0)
+    shifted = from_parameters(space, torch.tensor([[1.0, -2.0, 0.0, 0.0]]))
+    torch.testing.assert_close(shifted.mode(), torch.tensor([[2.5, -0.3]]))

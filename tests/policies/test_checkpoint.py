@@ -48,6 +48,13 @@ def test_policy_comes_back_with_everything_it_drives_with(policy, tmp_path):
     assert read_policy_metadata(path) == {"seed": 3, "scores": {"goal": 0.5}}
 
 
+def test_continuous_action_space_comes_back_whole(tmp_path):
+    space = ActionSpace("jerk", 0, 2, (6.0, 3.0))
+    path = tmp_path / "policy.safetensors"
+    save_policy(EntityPolicy(LAYOUT, space, EntitySettings(trunk=(8,))), path)
+    assert load_policy(path).action_space == space
+
+
 def test_half_precision_halves_the_file_and_rounds_the_weights(policy, tmp_path):
     whole, half = tmp_path / "whole.safetensors", tmp_path / "half.safetensors"
     save_policy(policy, whole, precision="fp32")

@@ -92,6 +92,9 @@ def test_runs_are_neither_overwritten_nor_mixed(tmp_path):
         train(ToyWorld(), TINY, tmp_path)
     with pytest.raises(PolicyError, match="another discount, seed"):
         train(ToyWorld(), replace(TINY, seed=1, discount=0.9), tmp_path, resume=True)
+    lower_rate = replace(TINY, ppo=replace(TINY.ppo, learning_rate=1e-4))
+    with pytest.raises(PolicyError, match=r"another ppo\.learning_rate"):
+        train(ToyWorld(), lower_rate, tmp_path, resume=True)
     with pytest.raises(PolicyError, match="does not fit this world"):
         train(ToyWorld(32), TINY, tmp_path, resume=True)
     with pytest.raises(PolicyError, match="holds no training state"):

@@ -9,6 +9,9 @@ map: the map frame moved by `CompiledMap.origin_map`, so that float32 keeps mill
 # pyright: reportOperatorIssue=false, reportReturnType=false, reportArgumentType=false
 # pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
 
+from typing import Any
+
+import numpy as np
 import warp as wp
 
 DRIVABLE = wp.constant(1)
@@ -161,6 +164,11 @@ class MapArrays:
     walk_lanes: wp.array(dtype=int)  # lanes pedestrians walk along
     road_points: wp.array(dtype=RoadPoint)
     road_tokens: wp.array2d(dtype=int)  # (token rows, tokens) indices of road points
+
+
+def record_dtype(struct: Any) -> np.dtype[np.void]:  # noqa: ANN401
+    """The NumPy type of a Warp struct's records."""
+    return np.dtype(struct.numpy_dtype())
 
 
 CELL_SIZE = wp.constant(5.0)

@@ -48,6 +48,11 @@ class AffineSettings:
             raise ValueError(f"shear is {self.shear}; bends stay usable between -0.5 and 0.5")
 
     @property
+    def keeps_lengths(self) -> bool:
+        """Whether it changes no distance, so that what is measured along lines stays exact."""
+        return self.scale == 1.0 and self.shear == 0.0
+
+    @property
     def matrix(self) -> NDArray[np.float64]:
         """The transformation of (x, y), (2, 2)."""
         side = -1.0 if self.mirror else 1.0
@@ -129,8 +134,10 @@ def _lane(lane: Lane, affine: AffineSettings, name: str) -> Lane:
     if not all(np.isfinite(line).all() for line in lines):
         raise MapError(name, f"lane {lane.id}", "has a coordinate that is not finite")
     center, left, right = lines
-    left_marks = _marks(lane.left_marks, lane.left_boundary, left)
-    right_marks = _marks(lane.right_marks, lane.right_boundary, right)
+    left_marks, right_marks = lane.left_marks, lane.right_marks
+    if not affine.keeps_lengths:
+        left_marks = _marks(left_marks, lane.left_boundary, left)
+        right_marks = _marks(right_marks, lane.right_boundary, right)
     left_neighbor, right_neighbor = lane.left_neighbor, lane.right_neighbor
     if affine.mirror:
         # Marks such as solid_broken are named from the road's middle outwards: they stay.
@@ -170,12 +177,13 @@ def _marks(marks: tuple[RoadMark, ...], before: Polyline, after: Polyline) -> tu
 
 
 def _signal(signal: Signal, affine: AffineSettings) -> Signal:
-    facing = affine.matrix @ np.array([np.cos(signal.heading), np.sin(signal.heading)])
-    return replace(
-        signal,
-        position=_points(signal.position[None], affine)[0],
-        heading=float(np.arctan2(facing[1], facing[0])),
-    )
+    position = _points(signal.position[None], affine)[0]
+    if affine.keeps_lengths:
+        heading = -signal.heading if affine.mirror else signal.heading
+    else:
+        x, y = affine.matrix @ np.array([np.cos(signal.heading), np.sin(signal.heading)])
+        heading = float(np.arctan2(y, x))
+    return replace(signal, position=position, heading=heading)
 
 
 def _stop_line(line: StopLine, affine: AffineSettings) -> StopLine:

@@ -225,9 +225,7 @@ def _joints(
             if gap > settings.joint_gap_m:
                 # Sidewalks that change their width are joined off their middles in real maps.
                 said = _error if routable else _warning
-                yield said(
-                    _named(lane), f"ends {gap:.2f} m from where its successor {id_} begins"
-                )
+                yield said(_named(lane), f"ends {gap:.2f} m from where its successor {id_} begins")
             turns = headings[lane.id][1][:, None] - headings[id_][0][None]
             turn = np.rad2deg(np.abs((turns + np.pi) % (2 * np.pi) - np.pi).min())
             if turn > settings.joint_turn_deg and routable:

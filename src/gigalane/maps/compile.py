@@ -31,6 +31,7 @@ from gigalane.maps.arrays import (
     Program,
     RoadPoint,
     Segment,
+    record_dtype,
 )
 from gigalane.maps.road import Crossing, Lane, LaneType, MapError, RoadMap, StopRule
 from gigalane.maps.tokens import TokenSettings, choose_tokens
@@ -250,7 +251,7 @@ def _choose_cross_sections(
 
 def _segments_of(center: Floats, left: Floats, right: Floats) -> Records:
     """Quadrilaterals between consecutive cross-sections, (N, 3) [m] each, local frame."""
-    segments = np.zeros(max(len(center) - 1, 0), dtype=Segment.numpy_dtype())
+    segments = np.zeros(max(len(center) - 1, 0), dtype=record_dtype(Segment))
     if not len(segments):
         return segments
     step = np.diff(center, axis=0)
@@ -310,6 +311,11 @@ def _corners(segments: Records) -> Floats:
     return np.stack(corners, axis=1)
 
 
+def _surfaces(corners: Floats) -> NDArray[np.object_]:
+    """Polygons of quadrilaterals given by their corners (N, 4, 2) [m]."""
+    return np.asarray(shapely.make_valid(shapely.polygons(corners)))
+
+
 def _fill_junctions(
     lanes: list[Lane], segments: Records, settings: CompileSettings
 ) -> Records:
@@ -338,7 +344,7 @@ def _fill_junctions(
                 for triangle in shapely.get_parts(part)
                 if triangle.area > 1e-3
             ]
-    fill = np.zeros(len(triangles), dtype=Segment.numpy_dtype())
+    fill = np.zeros(len(triangles), dtype=record_dtype(Segment))
     for row, (points, z) in zip(fill, triangles, strict=True):
         side = points[1:] - points[:1]
         points = points if np.linalg.det(side) > 0 else points[::-1]
@@ -355,7 +361,7 @@ def _fill_junctions(
 def _lay_grid(segments: Records) -> tuple[Records, NDArray[np.int32], NDArray[np.int32]]:
     """Lists, for each cell, the segments that touch it."""
     corners = _corners(segments)
-    surface = shapely.make_valid(shapely.polygons(corners))
+    surface = _surfaces(corners)
     low = corners.reshape(-1, 2).min(axis=0) - CELL_SIZE
     high = corners.reshape(-1, 2).max(axis=0) + CELL_SIZE
     columns, rows = (np.ceil((high - low) / CELL_SIZE)).astype(int)
@@ -367,7 +373,7 @@ def _lay_grid(segments: Records) -> tuple[Records, NDArray[np.int32], NDArray[np
     cell, segment = shapely.STRtree(surface).query(cells, predicate="intersects")
     order = np.lexsort((segment, cell))
     offsets = np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=len(cells)))])
-    record = np.zeros((), dtype=MapRecord.numpy_dtype())
+    record = np.zeros((), dtype=record_dtype(MapRecord))
     record["grid_x"], record["grid_y"] = low
     record["columns"], record["rows"] = columns, rows
     return record, offsets.astype(np.int32), segment[order].astype(np.int32)
@@ -395,11 +401,11 @@ def _road_edges(segments: Records, settings: CompileSettings) -> Records:
         heights.append((drivable["z"] + 0.5 * drivable["length"] * drivable["slope"])[keep])
     point, direction = np.concatenate(points), np.concatenate(directions)
     height = np.concatenate(heights)
-    tree = shapely.STRtree(shapely.make_valid(shapely.polygons(corners)))
+    tree = shapely.STRtree(_surfaces(corners))
     asked, found = tree.query(shapely.points(point), predicate="intersects")
     level = np.abs(drivable["z"][found] - height[asked]) < settings.level_height
     paved = np.bincount(asked[level], minlength=len(point)) > 0
-    edges = np.zeros(int((~paved).sum()), dtype=RoadPoint.numpy_dtype())
+    edges = np.zeros(int((~paved).sum()), dtype=record_dtype(RoadPoint))
     edges["x"], edges["y"] = (point[~paved] - 0.25 * np.stack(
         [direction[~paved][:, 1], -direction[~paved][:, 0]], axis=1)).T
     edges["cos"], edges["sin"] = direction[~paved].T
@@ -410,7 +416,7 @@ def _road_edges(segments: Records, settings: CompileSettings) -> Records:
 def _lane_points(segments: Records) -> Records:
     """The middle of every routable segment."""
     routable = segments[(segments["flags"] & ROUTABLE) > 0]
-    points = np.zeros(len(routable), dtype=RoadPoint.numpy_dtype())
+    points = np.zeros(len(routable), dtype=record_dtype(RoadPoint))
     points["x"] = routable["x"] + 0.5 * routable["length"] * routable["cos"]
     points["y"] = routable["y"] + 0.5 * routable["length"] * routable["sin"]
     points["cos"], points["sin"] = routable["cos"], routable["sin"]
@@ -433,7 +439,7 @@ def _lane_graph(
     road_lanes = {lane.id: lane for lane in lanes}
     junctions = {name: k for k, name in
                  enumerate(sorted({lane.junction for lane in lanes if lane.junction}))}
-    records = np.zeros(len(lanes), dtype=LaneRecord.numpy_dtype())
+    records = np.zeros(len(lanes), dtype=record_dtype(LaneRecord))
     links: list[int] = []
 
     def linked(lane: Lane, ids: tuple[str, ...]) -> list[int]:
@@ -483,13 +489,13 @@ def _controls(
             for group in stage.green_groups:
                 known = place_of_group.setdefault(group, [number, 0])
                 known[1] |= 1 << min(k, 30)
-    programs = np.array(program_rows, dtype=Program.numpy_dtype())
+    programs = np.array(program_rows, dtype=record_dtype(Program))
     group_of_signal = {s.id: s.group for s in road_map.signals}
     index = {lane.id: k for k, lane in enumerate(lanes)}
     junctions = {name: k for k, name in
                  enumerate(sorted({lane.junction for lane in lanes if lane.junction}))}
     rules = {StopRule.LIGHT: RULE_LIGHT, StopRule.STOP: RULE_STOP, StopRule.YIELD: RULE_YIELD}
-    controls = np.zeros(len(road_map.stop_lines), dtype=Control.numpy_dtype())
+    controls = np.zeros(len(road_map.stop_lines), dtype=record_dtype(Control))
     control_lanes: list[list[int]] = []
     lights = 0
     for row, line in zip(controls, road_map.stop_lines, strict=True):
@@ -554,4 +560,4 @@ def _look_ahead(
         nearest = sorted(ahead.items(), key=lambda item: item[1])[:8]
         record["control_start"], record["control_count"] = len(found), len(nearest)
         found += nearest
-    return np.array(found, dtype=LaneControl.numpy_dtype())
+    return np.array(found, dtype=record_dtype(LaneControl))

@@ -17,6 +17,7 @@ from gigalane.maps.arrays import (
     Program,
     RoadPoint,
     Segment,
+    record_dtype,
 )
 from gigalane.maps.compile import CompiledMap, compile_map
 from gigalane.maps.road import MapError, RoadMap
@@ -88,7 +89,7 @@ def _read(stored: NDArray[Any], name: str) -> NDArray[Any]:
     """An array in the type that the simulator reads."""
     if name not in _RECORDS:
         return stored.copy()
-    dtype = np.dtype(_RECORDS[name].numpy_dtype())
+    dtype = record_dtype(_RECORDS[name])
     records = np.frombuffer(stored.tobytes(), dtype).copy()
     return records.reshape(()) if name == "record" else records
 

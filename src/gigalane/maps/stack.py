@@ -49,8 +49,8 @@ def stack_maps(maps: Sequence[CompiledMap], device: str) -> Any:  # noqa: ANN401
         for name, rows in _moved(one, base).items():
             parts.setdefault(name, []).append(rows)
         for name in base:
-            base[name] += (one.record["columns"] * one.record["rows"] if name == "cells"
-                           else len(getattr(one, name)))
+            cells = int(one.record["columns"] * one.record["rows"])
+            base[name] += cells if name == "cells" else len(getattr(one, name))
     parts["cell_offsets"].append(np.array([base["cell_segments"]], np.int32))
     arrays = MapArrays()
     arrays.maps = wp.array(np.stack(parts.pop("maps")), dtype=MapRecord, device=device)

@@ -19,7 +19,8 @@ import numpy as np
 import warp as wp
 from numpy.typing import NDArray
 
-from gigalane.maps.arrays import RoadPoint
+from gigalane.core.kernels import load_kernels
+from gigalane.maps.arrays import RoadPoint, record_dtype
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def choose_tokens(
     Returns:
         (len(anchors), settings.count) indices into `points`, -1 where there are too few.
     """
-    assert points.dtype == RoadPoint.numpy_dtype()
+    assert points.dtype == record_dtype(RoadPoint)
     lanes = int((points["kind"] > 0).sum())
     look_from = np.stack([anchors["x"] + 0.5 * anchors["length"] * anchors["cos"],
                           anchors["y"] + 0.5 * anchors["length"] * anchors["sin"],
@@ -162,6 +163,7 @@ def _choose_among(
     flat = cell[:, 1] * columns + cell[:, 0]
     offsets = np.concatenate([[0], np.cumsum(np.bincount(flat, minlength=columns * rows))])
     order = np.argsort(flat, kind="stable")
+    load_kernels(_choose)
     on_cpu = {"device": "cpu"}
     out = wp.array(tokens, dtype=int, copy=False, **on_cpu)
     wp.launch(

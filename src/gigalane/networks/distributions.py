@@ -133,7 +133,8 @@ def from_parameters(action_space: ActionSpace, parameters: Tensor) -> Distributi
     """Builds the distribution that a network's numbers stand for.
 
     Args:
-        action_space: discrete gives a `Categorical`, continuous a `Gaussian`.
+        action_space: discrete gives a `Categorical`, continuous a `Gaussian` whose numbers are
+            in units of `action_space.scale`.
         parameters: (rows, parameter_count(action_space)).
 
     Returns:
@@ -142,5 +143,9 @@ def from_parameters(action_space: ActionSpace, parameters: Tensor) -> Distributi
     if action_space.is_discrete:
         return Categorical(parameters)
     mean, log_std = parameters.chunk(2, dim=-1)
-    # Bounds keep exp() finite early in training; [-5, 1] spans 0.007 to 2.7.
-    return Gaussian(mean, log_std.clamp(-5.0, 1.0))
+    # Bounds keep exp() finite early in training; [-5, 1] spans 0.007 to 2.7 times the scale.
+    log_std = log_std.clamp(-5.0, 1.0)
+    if action_space.scale:
+        scale = mean.new_tensor(action_space.scale)
+        mean, log_std = mean * scale, log_std + scale.log()
+    return Gaussian(mean, log_std)

@@ -73,9 +73,11 @@ def load_policy(path: str | os.PathLike[str]) -> EntityPolicy:
     try:
         settings = dict(facts["settings"])
         settings["trunk"] = tuple(settings["trunk"])
+        space = dict(facts["action_space"])
+        space["scale"] = tuple(space.get("scale", ()))
         policy = EntityPolicy(
             ObservationLayout(**facts["layout"]),
-            ActionSpace(**facts["action_space"]),
+            ActionSpace(**space),
             EntitySettings(**settings),
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -6,7 +6,7 @@
     given ─────► linear, ReLU ┘          └─► value
 
 The first three slots are what can be seen. Nothing that depends on the goal enters them, so a
-camera policy can later put its own features in their place (papers.md 1.10, section 2).
+camera policy can later put its own features in their place (TerraTransfer, arXiv 2606.17386).
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class EntitySettings:
 
     @classmethod
     def gigaflow(cls) -> EntitySettings:
-        """GIGAFLOW's: actor and critic apart, 3 x 1024 each (papers.md 1.10)."""
+        """GIGAFLOW's: actor and critic apart, 3 x 1024 each (arXiv 2502.03349)."""
         return cls(trunk=(1024, 1024, 1024), separate_critic=True)
 
 
@@ -133,7 +133,7 @@ class EntityPolicy(nn.Module):
         self.critic = EntityBody(layout, self.settings) if self.settings.separate_critic else None
         # A small head makes the first policy nearly uniform (Andrychowicz et al. 2021).
         self.action_head = linear(width, parameter_count(action_space), gain=0.01)
-        self.value_head = linear(width, 1, gain=1.0)
+        self.value_head = linear(width, 1, gain=0.1)
 
     @property
     def device(self) -> torch.device:

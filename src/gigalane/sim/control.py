@@ -37,11 +37,14 @@ class ActionSpace:
             "delta_pose": forward [m], left [m], turn [rad] in the ego frame.
         choices: number of discrete choices, or 0 where actions are continuous.
         size: numbers in a continuous action (1 for the index of a discrete one).
+        scale: usual size of each number of a continuous action, in its unit (chosen); a policy
+            that has learned nothing draws from about this range. Empty for a discrete one.
     """
 
     name: ActionName
     choices: int
     size: int
+    scale: tuple[float, ...] = ()
 
     @property
     def is_discrete(self) -> bool:
@@ -51,9 +54,9 @@ class ActionSpace:
 
 ACTION_SPACES = {
     "jerk12": ActionSpace("jerk12", 12, 1),
-    "jerk": ActionSpace("jerk", 0, 2),
-    "acceleration_steering": ActionSpace("acceleration_steering", 0, 2),
-    "delta_pose": ActionSpace("delta_pose", 0, 3),
+    "jerk": ActionSpace("jerk", 0, 2, (6.0, 3.0)),
+    "acceleration_steering": ActionSpace("acceleration_steering", 0, 2, (2.5, 0.15)),
+    "delta_pose": ActionSpace("delta_pose", 0, 3, (2.0, 0.2, 0.1)),
 }
 
 

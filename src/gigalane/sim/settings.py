@@ -131,7 +131,7 @@ class LightSettings:
 
 @dataclass(frozen=True)
 class PersonaSettings:
-    """Ranges of the weights that are drawn for each agent and given to it (GIGAFLOW, 1.9).
+    """Ranges of the weights that are drawn for each agent and given to it (GIGAFLOW).
 
     Attributes:
         goal_radius: distance at which a target counts as reached [m].

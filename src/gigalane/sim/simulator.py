@@ -13,6 +13,7 @@ import numpy as np
 import warp as wp
 from numpy.typing import ArrayLike, NDArray
 
+from gigalane.core.kernels import load_kernels, start_kernels
 from gigalane.core.rng import world_seeds
 from gigalane.core.settings import SettingsError
 from gigalane.maps.compile import CompiledMap, compile_map
@@ -82,7 +83,7 @@ class Simulator:
         self.maps = [m if isinstance(m, CompiledMap) else compile_map(m) for m in given]
         if not self.maps:
             raise SettingsError("maps: at least one map is needed")
-        wp.init()
+        start_kernels()
         self.device = device
         self.road_tokens = self.maps[0].road_tokens.shape[1]
         self.layout = self.settings.layout(self.road_tokens)
@@ -105,6 +106,7 @@ class Simulator:
         self._threads = threads or os.cpu_count() or 1
         self._slices = _slices(worlds, 1 if wp.get_device(device).is_cuda else self._threads)
         self._pool = ThreadPoolExecutor(self._threads) if len(self._slices) > 1 else None
+        load_kernels(start_worlds, device)
         self._starts = [self._record(start_worlds, *part) for part in self._slices]
         if wp.get_device(device).is_cuda:
             self._steps = self._record_stages()

@@ -6,7 +6,7 @@ their worlds and road users, so both ways of running a step give the same number
 
 # pyright: reportGeneralTypeIssues=false, reportInvalidTypeForm=false, reportCallIssue=false
 # pyright: reportOperatorIssue=false, reportReturnType=false, reportArgumentType=false
-# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false, reportAssignmentType=false
 
 from typing import Any
 

@@ -3,7 +3,7 @@
 `generalized_advantages` is GAE (Schulman et al. 2016, eq. 16) with two additions: the discount
 belongs to a second, not to a step, because time steps differ between rows; and transitions
 that never happened (inactive rows) neither count nor carry anything back.
-`AdvantageFilter` drops transitions that taught nothing (GIGAFLOW; papers.md 1.12).
+`AdvantageFilter` drops transitions that taught nothing (GIGAFLOW, arXiv 2502.03349).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 REFERENCE_STEP = 0.3
-"""Time step that discount and trace are stated for [s]; GIGAFLOW's (papers.md 1.6, 1.11)."""
+"""Time step that discount and trace are stated for [s]; GIGAFLOW's."""
 
 
 def per_step(factor: float, dt: Tensor) -> Tensor:
@@ -74,10 +74,10 @@ class FilterSettings:
 
     Attributes:
         threshold: share of the running largest advantage below which a transition is dropped;
-            0 keeps all (papers.md 1.12).
-        momentum: weight of the newest largest advantage in the running one (papers.md 1.12).
+            0 keeps all (GIGAFLOW).
+        momentum: weight of the newest largest advantage in the running one (GIGAFLOW).
         keep_share: share of transitions that is kept at least, the largest advantages first;
-            chosen, as in a public re-implementation (papers.md 1.12).
+            chosen.
         keep_minimum: number of transitions that is kept at least, if there are so many.
     """
 

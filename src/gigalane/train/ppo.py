@@ -1,7 +1,7 @@
 """Proximal policy optimisation (Schulman et al. 2017), as self-play uses it.
 
 Departures from the textbook: only transitions that the advantage filter kept are learned from;
-values are not clipped (papers.md 1.11); a minibatch is made of chunks of a fixed number of rows,
+values are not clipped (as in GIGAFLOW); a minibatch is made of chunks of a fixed number of rows,
 each with its own gradient, added up in order. The last makes the result independent of the
 number of threads and keeps a chunk's activations in a core's own cache.
 """
@@ -22,12 +22,12 @@ CHUNK_ROWS = {"cpu": 1024, "cuda": 32_768}
 
 @dataclass(frozen=True)
 class PPOSettings:
-    """How the policy learns from a roll-out; sources in papers.md 1.11 unless they say else.
+    """How the policy learns from a roll-out; values are GIGAFLOW's where no other source is named.
 
     Attributes:
         learning_rate: of Adam at the start; falls to 0 along half a cosine.
         epochs: times each kept transition is used.
-        minibatch: transitions of one optimiser step. The source has 256,000; chosen smaller so
+        minibatch: transitions of one optimiser step. GIGAFLOW has 256,000; chosen smaller so
             that a machine that makes fewer samples still takes enough steps.
         clip: how far the probability ratio may move from 1 before its gradient stops.
         value_weight: weight of ½ (V - return)².

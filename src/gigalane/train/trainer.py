@@ -21,7 +21,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from gigalane.networks.layers import has_fast_bf16
+from gigalane.networks.layers import Precision, has_fast_bf16
 from gigalane.policies.checkpoint import (
     load_training_state,
     save_policy,
@@ -55,10 +55,10 @@ class TrainSettings:
         samples: transitions to learn from in all; a sample is an active agent-step that was
             simulated, acted on and offered to PPO.
         seed: of the first weights, the world, the actions and the shuffling.
-        rollout_steps: steps between two updates. The source has 128 (papers.md 1.11); with the
-            1,024 to 2,048 rows that suit two cores, 32 updates the policy every second or two.
-        discount: γ of a 0.3 s step (papers.md 1.11).
-        trace: λ of a 0.3 s step (papers.md 1.11).
+        rollout_steps: steps between two updates. GIGAFLOW has 128; with the 1,024 to 2,048 rows
+            that suit two cores, 32 updates the policy every second or two.
+        discount: γ of a 0.3 s step (GIGAFLOW).
+        trace: λ of a 0.3 s step (GIGAFLOW).
         precision: of the trunk's products; "auto" is bf16 where the device is fast at it.
         threads: threads of the network on a CPU; 0 is one a core.
         checkpoint_every_s: longest time between two saved states [s]: what a kill can cost.
@@ -157,6 +157,7 @@ class Trainer:
 
     Attributes:
         policy: what learns.
+        precision: what the trunk's products are computed in.
         samples: transitions offered to PPO so far.
         iteration: iterations done.
         elapsed_s: time spent in them [s].
@@ -171,9 +172,10 @@ class Trainer:
             torch.manual_seed(settings.seed)
             self.policy = EntityPolicy(world.layout, world.action_space, settings.policy)
         self.policy.to(device)
-        self.policy.threads = settings.threads or len(os.sched_getaffinity(0))
-        fast = "bf16" if has_fast_bf16(device) else "fp32"
-        self.policy.set_precision(fast if settings.precision == "auto" else settings.precision)
+        self.policy.threads = settings.threads or _cores()
+        fast: Precision = "bf16" if has_fast_bf16(device) else "fp32"
+        self.precision = fast if settings.precision == "auto" else settings.precision
+        self.policy.set_precision(self.precision)
         self.ppo = PPO(self.policy, settings.ppo)
         self.filter = AdvantageFilter(settings.filter)
         self.actor = SelfPlayActor(self.policy, torch.Generator(device).manual_seed(settings.seed))
@@ -279,8 +281,7 @@ class Trainer:
         tensors, facts, refused = load_training_state(self.run_directory)
         for sentence in refused:
             print(f"skipped a damaged training state: {sentence}")
-        saved, now = facts["settings"], _plain(self.settings)
-        changed = sorted(n for n in now if n not in CHANGEABLE and saved.get(n) != now[n])
+        changed = _differences(facts["settings"], _plain(self.settings))
         if changed:
             reason = f"was made with another {', '.join(changed)}; use those of {SETTINGS_FILE}"
             raise PolicyError(str(self.run_directory), "settings", reason)
@@ -347,6 +348,8 @@ class Trainer:
             "action_space": asdict(self.world.action_space),
             "parameters": sum(p.numel() for p in self.policy.parameters()),
             "device": str(self.policy.device),
+            "precision": self.precision,
+            "threads": self.policy.threads,
             "python": platform.python_version(),
             "torch": torch.__version__,
         }
@@ -354,9 +357,27 @@ class Trainer:
         (self.run_directory / SETTINGS_FILE).write_text(text, encoding="utf-8")
 
 
+def _differences(saved: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
+    """Names of settings that differ and may not; one that was not saved yet cannot differ."""
+    names: list[str] = []
+    for name in sorted((saved.keys() & now.keys()) - CHANGEABLE):
+        if isinstance(now[name], dict):
+            names += _differences(saved[name], now[name], f"{prefix}{name}.")
+        elif saved[name] != now[name]:
+            names.append(prefix + name)
+    return names
+
+
 def _plain(settings: TrainSettings) -> dict[str, Any]:
     """Settings as JSON would give them back (tuples are lists)."""
     return json.loads(json.dumps(asdict(settings)))
+
+
+def _cores() -> int:
+    """Cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextmanager

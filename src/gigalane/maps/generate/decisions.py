@@ -7,6 +7,7 @@ or dropped on the way, then crossings.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import replace
 
 import numpy as np
@@ -34,8 +35,17 @@ from gigalane.maps.generate.streets import (
 from gigalane.maps.road import LaneType
 
 
-def decide(rng: Generator, plan: Plan, settings: TownSettings) -> Scheme:
-    """Decides every street and node of a plan; the town's own taste is drawn first."""
+def decide(
+    rng: Generator, plan: Plan, settings: TownSettings, without_ramp: Container[int] = ()
+) -> Scheme:
+    """Decides every street and node of a plan; the town's own taste is drawn first.
+
+    Args:
+        rng: the source of randomness.
+        plan: where streets and nodes are.
+        settings: what the town may look like.
+        without_ramp: nodes at which a ramp has proved impossible.
+    """
     settings = _taste(rng, settings)
     main = _main_roads(rng, plan, settings)
     built_up = rng.random() < 0.85
@@ -48,7 +58,7 @@ def decide(rng: Generator, plan: Plan, settings: TownSettings) -> Scheme:
         scheme.nodes[node] = _node(rng, scheme, node, settings)
     _fit_ends(scheme)
     _one_ways(rng, scheme, settings)
-    _ramps(rng, scheme, settings)
+    _ramps(rng, scheme, settings, without_ramp)
     _lane_changes(rng, scheme, settings)
     harmonise(scheme)
     for node in scheme.nodes.values():
@@ -235,7 +245,9 @@ def _one_ways(rng: Generator, scheme: Scheme, settings: TownSettings) -> None:
             street.lanes, street.median, street.path = keep
 
 
-def _ramps(rng: Generator, scheme: Scheme, settings: TownSettings) -> None:
+def _ramps(
+    rng: Generator, scheme: Scheme, settings: TownSettings, without_ramp: Container[int]
+) -> None:
     """Turns T junctions at wide roads into on-ramps and off-ramps where routes allow it."""
     for node in scheme.nodes.values():
         ends = scheme.ends_at(node.index)
@@ -251,6 +263,8 @@ def _ramps(rng: Generator, scheme: Scheme, settings: TownSettings) -> None:
         wide = min(max(s.lanes[e]) for s, e in main) >= 2
         one_ways = any(s.is_one_way for s, _ in main)
         if bend > np.deg2rad(40.0) or not wide or one_ways or far.kind is not NodeKind.JUNCTION:
+            continue
+        if node.index in without_ramp:
             continue
         _make_ramp(rng, scheme, node, main[0][0], street, end)
 
