@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
-from reference import maps
 
 from gigalane.maps.compile import CompiledMap, compile_map
 from gigalane.maps.road import RoadMap
+from reference import maps
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 import numpy as np
-from reference import probes
-from reference import random as twin
 
 from gigalane.core.rng import world_seeds
+from reference import probes
+from reference import random as twin
 
 
 def test_draws_equal_the_integer_twin():

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 import shapely
-from reference import maps
-from reference.road import drivable_surface, lane_surface, quads
 
 from gigalane.maps.arrays import CELL_SIZE, DRIVABLE, RULE_LIGHT, RULE_STOP, SEAM, WALKABLE
 from gigalane.maps.compile import CompileSettings, compile_map
 from gigalane.maps.road import LaneType, MapError, RoadMap
 from gigalane.maps.stack import stack_maps
 from gigalane.maps.tokens import TokenSettings, choose_tokens
+from reference import maps
+from reference.road import drivable_surface, lane_surface, quads
 
 CHORD_ERROR = CompileSettings().chord_error
 
@@ -221,7 +221,7 @@ def test_lanes_know_the_stop_lines_ahead_and_how_far_they_are():
     arc = np.column_stack([60 + radius * np.sin(turn), radius * (1 - np.cos(turn))])
     bend = maps.make_lane("bend", arc, successors=("last",), predecessors=("first",))
     end = arc[-1]
-    last = maps.make_lane("last", maps.line(end, end + [0, 40]), predecessors=("bend",))
+    last = maps.make_lane("last", maps.line(end, (end[0], end[1] + 40)), predecessors=("bend",))
     ends = np.array([[end[0] - 1.75, end[1] + 30, 0], [end[0] + 1.75, end[1] + 30, 0]])
     line = maps.StopLine("s", maps.StopRule.STOP, ends, ("last",))
     compiled = compile_map(RoadMap("L", (first, bend, last), stop_lines=(line,)),

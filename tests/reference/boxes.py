@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import shapely
+
 from reference.road import corners_of
 
 

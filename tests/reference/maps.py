@@ -210,3 +210,28 @@ def transformed(road_map: RoadMap, turn=0.0, shift=(0.0, 0.0, 0.0), mirror=False
         signals=tuple(replace(one, position=moved(one.position[None])[0])
                       for one in road_map.signals),
     )
+
+
+def renamed(road_map: RoadMap, prefix: str) -> RoadMap:
+    """The map with a prefix before every id, so that it can lie beside another."""
+    def all_of(ids):
+        return tuple(prefix + one for one in ids)
+
+    return replace(
+        road_map,
+        lanes=tuple(replace(one, id=prefix + one.id, successors=all_of(one.successors),
+                            predecessors=all_of(one.predecessors),
+                            junction=one.junction and prefix + one.junction)
+                    for one in road_map.lanes),
+        stop_lines=tuple(replace(one, id=prefix + one.id, lanes=all_of(one.lanes),
+                                 signals=all_of(one.signals),
+                                 junction=one.junction and prefix + one.junction)
+                         for one in road_map.stop_lines),
+        signals=tuple(replace(one, id=prefix + one.id, lanes=all_of(one.lanes),
+                              group=one.group and prefix + one.group)
+                      for one in road_map.signals),
+        signal_programs=tuple(
+            SignalProgram(prefix + one.id, tuple(
+                replace(stage, green_groups=all_of(stage.green_groups)) for stage in one.stages))
+            for one in road_map.signal_programs),
+    )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from reference import lights
 
 from gigalane.maps.arrays import RULE_LIGHT, RULE_STOP
 from gigalane.sim.scene import BLIND, PEDESTRIAN
+from reference import lights
 
 
 def in_frame(body, x, y):

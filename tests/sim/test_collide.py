@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
+
+from gigalane.sim.scene import Body, Traits
 from reference import probes
 from reference.boxes import touch
 from reference.stage import PLAIN, Stage
-
-from gigalane.sim.scene import Body, Traits
 
 
 def body_rows(cases):

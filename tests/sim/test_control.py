@@ -1,6 +1,3 @@
-import numpy as np
-from reference import probes
-
 from gigalane.sim.control import (
     ACTION_SPACES,
     JERK,
@@ -8,6 +5,7 @@ from gigalane.sim.control import (
     JERK_CHOICES,
     LATERAL_JERK_CHOICES,
 )
+from reference import probes
 
 
 def test_discrete_actions_are_all_pairs_of_the_papers_jerks():

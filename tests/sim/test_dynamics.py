@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
+
+from gigalane.sim.scene import KINEMATIC, SINGLE_TRACK, UNICYCLE, Body, Traits
 from reference import dynamics as twin
 from reference import probes
 from reference.dynamics import Car, Motion
-
-from gigalane.sim.scene import KINEMATIC, SINGLE_TRACK, UNICYCLE, Body, Traits
 
 RNG = np.random.default_rng(1)
 MOTION = ("x", "y", "heading", "speed", "acceleration", "lateral_acceleration", "steering",

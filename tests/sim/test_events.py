@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from reference import maps, probes
-from reference.stage import PLAIN, Stage
 
 from gigalane.maps.compile import compile_map
 from gigalane.sim.lights import GREEN, OFF, RED, YELLOW
 from gigalane.sim.settings import LightSettings
+from reference import maps, probes
+from reference.stage import PLAIN, Stage
 
 LINE = 120.0
 """Where the stop lines of a junction lie along the lanes that lead to it [m]."""
@@ -208,9 +208,7 @@ def test_yield_signs_command_no_stop():
 def test_way_points_are_reached_within_the_goal_radius_at_any_speed(straight):
     stage = Stage(straight, FAST).put("east", 50.0, speed=15.0, goal_radius=3.0)
     stage.way_points(0, 0, [20.0, 40.0, 200.0])
-    seen = []
-    for _ in range(10):
-        seen.append(stage.step().facts())
+    seen = [stage.step().facts() for _ in range(10)]
     # 4.5 m a step, from 50 m: within 3 m of 70 m in step 4 (68 m), of 90 m in step 9 (90.5 m,
     # its path from 86 m comes near enough only there).
     assert [k for k, facts in enumerate(seen, 1) if "reached_waypoint" in facts] == [4, 9]

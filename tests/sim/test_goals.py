@@ -1,13 +1,14 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import shapely
-from reference import probes
 
 from gigalane.maps.stack import stack_maps
 from gigalane.sim.scene import CAR, PEDESTRIAN, Place
 from gigalane.sim.settings import SimulatorSettings, SpawnSettings, rules_of
+from reference import probes
 
 NO_CHANGE = SpawnSettings(lane_change=0.0)
 
@@ -45,7 +46,7 @@ def test_routes_follow_the_lane_graph(ring, tee):
         for place, route in zip(*routes_from(compiled, spawn, 200, 1), strict=True):
             lanes = lanes_of(route)
             assert lanes[0] == place["lane"]
-            for here, following in zip(lanes[:-1], lanes[1:], strict=True):
+            for here, following in pairwise(lanes):
                 record = compiled.lanes[here]
                 beside = following in (record["left"], record["right"])
                 assert beside or following in successors(compiled, here)
@@ -107,7 +108,7 @@ def test_offsets_turn_lane_arcs_into_distances_along_the_route(ring):
     for place, route in zip(places, routes, strict=True):
         lanes, offsets = lanes_of(route), route["offsets"]
         assert offsets[0] == pytest.approx(-float(place["arc"]))
-        for k, (here, following) in enumerate(zip(lanes[:-1], lanes[1:], strict=True)):
+        for k, (here, following) in enumerate(pairwise(lanes)):
             end = float(offsets[k] + ring.lanes[here]["length"])
             if following in successors(ring, here):
                 assert offsets[k + 1] == pytest.approx(end, abs=1e-2)

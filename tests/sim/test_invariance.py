@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from reference import maps
 
 from gigalane.maps.compile import compile_map
 from gigalane.sim.settings import (
@@ -14,6 +13,7 @@ from gigalane.sim.settings import (
     TrafficSettings,
 )
 from gigalane.sim.simulator import Simulator
+from reference import maps
 
 SETTINGS = SimulatorSettings(
     worlds=3, agents=10, time_steps=(0.2,),

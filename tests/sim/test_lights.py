@@ -2,13 +2,13 @@ from itertools import groupby
 
 import numpy as np
 import pytest
-from reference import lights as twin
-from reference import maps, probes
 
 from gigalane.maps.compile import compile_map
 from gigalane.maps.stack import stack_maps
 from gigalane.sim.lights import GREEN, OFF, RED, YELLOW
 from gigalane.sim.settings import LightSettings, SimulatorSettings, rules_of
+from reference import lights as twin
+from reference import maps, probes
 
 AS_MAPPED = LightSettings.as_mapped()
 
@@ -95,26 +95,13 @@ def test_lights_of_a_map_do_not_depend_on_the_maps_beside_it(tee):
 
 
 def test_two_junctions_of_a_world_run_out_of_step():
-    one = maps.tee()
     lanes, lines, signals, programs = [], [], [], []
     for k, shift in enumerate((0.0, 600.0)):
-        moved = maps.transformed(one, shift=(shift, 0.0, 0.0))
-        name = f"{k}/"
-        for lane in moved.lanes:
-            lanes.append(maps.replace(
-                lane, id=name + lane.id, successors=tuple(name + i for i in lane.successors),
-                predecessors=tuple(name + i for i in lane.predecessors)))
-        for line in moved.stop_lines:
-            lines.append(maps.replace(line, id=name + line.id, junction=name + "J",
-                                      lanes=tuple(name + i for i in line.lanes),
-                                      signals=tuple(name + i for i in line.signals)))
-        for signal in moved.signals:
-            signals.append(maps.replace(signal, id=name + signal.id,
-                                        group=signal.group and name + signal.group))
-        for program in moved.signal_programs:
-            programs.append(maps.SignalProgram(name, tuple(
-                maps.SignalStage(tuple(name + g for g in stage.green_groups))
-                for stage in program.stages)))
+        moved = maps.renamed(maps.transformed(maps.tee(), shift=(shift, 0.0, 0.0)), f"{k}/")
+        lanes += moved.lanes
+        lines += moved.stop_lines
+        signals += moved.signals
+        programs += moved.signal_programs
     compiled = compile_map(maps.RoadMap("two", tuple(lanes), signals=tuple(signals),
                                         signal_programs=tuple(programs), stop_lines=tuple(lines)))
     assert compiled.programs["number"].tolist() == [0, 1]

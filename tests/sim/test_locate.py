@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 import shapely
-from reference import maps, probes
-from reference.road import BruteForce, corners_of, drivable_surface, lane_surface
-from reference.stage import PLAIN, Stage
 
 from gigalane.maps.compile import compile_map
 from gigalane.maps.stack import stack_maps
 from gigalane.sim.scene import CAR, PEDESTRIAN, Body, Place, Route, Traits
 from gigalane.sim.settings import SimulatorSettings, SpawnSettings
 from gigalane.sim.simulator import Simulator
+from reference import maps, probes
+from reference.road import BruteForce, corners_of, drivable_surface, lane_surface
+from reference.stage import PLAIN, Stage
 
 
 def scattered(compiled, count, seed, aside=2.0, turn=0.8):

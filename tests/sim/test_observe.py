@@ -2,9 +2,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from reference import maps
-from reference.observation import Observer
-from reference.stage import PLAIN, Stage
 
 from gigalane.maps.compile import CompileSettings, compile_map
 from gigalane.maps.tokens import TokenSettings
@@ -17,6 +14,9 @@ from gigalane.sim.settings import (
     TrafficSettings,
 )
 from gigalane.sim.simulator import Simulator
+from reference import maps
+from reference.observation import Observer
+from reference.stage import PLAIN, Stage
 
 # Half precision keeps 11 bits; float32 rounding of metres far from the origin adds a little.
 CLOSE = {"rtol": 6e-4, "atol": 4e-4}

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from reference import probes
-from reference.stage import BIT
 
 from gigalane.sim.reward import REWARD_NAMES
 from gigalane.sim.scene import Body, Place
 from gigalane.sim.settings import PERSONA_NAMES
+from reference import probes
+from reference.stage import BIT
 
 PERSONA = dict(goal_radius=5.0, collision=2.0, off_road=1.5, comfort=0.04, lane_align=0.02,
                velocity_align=0.8, lane_centre=0.006, centre_bias=0.25, reverse=0.005,
@@ -101,7 +101,8 @@ def test_terms_equal_the_papers_formulas_on_random_cases():
     low = [2, 0, 0, 0, 2.5e-4, 0, 2.5e-4, -0.5, 2.5e-4, 0, 2.5e-3, 2.5e-5]
     high = [12, 3, 3, 0.1, 2.5e-2, 1, 7.5e-3, 0.5, 7.5e-3, 1, 2.5e-3, 2.5e-5]
     p = rng.uniform(low, high, (n, 12)).T
-    v, a, b, j, k = rng.uniform([[-2], [-5], [-4], [-9], [-9]], [[20], [2.5], [4], [9], [9]], (5, n))
+    low, high = [[-2], [-5], [-4], [-9], [-9]], [[20], [2.5], [4], [9], [9]]
+    v, a, b, j, k = rng.uniform(low, high, (5, n))
     theta, x = rng.uniform(-np.pi, np.pi, n), rng.normal(0, 1.5, n)
     facts, dt = rng.integers(0, 1024, n), rng.choice([0.1, 0.2, 0.25, 0.3], n)
     found = probes.rewards(

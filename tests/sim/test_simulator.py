@@ -4,9 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from reference import dynamics as twin
-from reference import maps
-from reference.stage import PLAIN, Stage
 
 from gigalane.core.settings import SettingsError
 from gigalane.maps.compile import compile_map
@@ -15,6 +12,9 @@ from gigalane.sim.events import EVENT_NAMES
 from gigalane.sim.reward import REWARD_NAMES
 from gigalane.sim.settings import SimulatorSettings, SpawnSettings, TrafficSettings
 from gigalane.sim.simulator import Simulator
+from reference import dynamics as twin
+from reference import maps
+from reference.stage import PLAIN, Stage
 
 # ------------------------------------------------------------------------- protocol of a step
 

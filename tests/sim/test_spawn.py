@@ -3,8 +3,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import shapely
-from reference.road import corners_of, drivable_surface, lane_surface
-from reference.stage import PLAIN
 
 from gigalane.sim.scene import BLIND, BRAKER, CAR, CYCLIST, PEDESTRIAN, POLICY, SCRIPTED, TRUCK
 from gigalane.sim.settings import (
@@ -15,6 +13,8 @@ from gigalane.sim.settings import (
     TrafficSettings,
 )
 from gigalane.sim.simulator import Simulator
+from reference.road import corners_of, drivable_surface, lane_surface
+from reference.stage import PLAIN
 
 CROWD = SimulatorSettings(worlds=48, agents=14)
 
@@ -170,10 +170,10 @@ def test_sizes_and_abilities_are_drawn_from_their_ranges(ring):
             assert limits[0] <= rows[name].min() and rows[name].max() <= limits[1] + 1e-6
             assert np.ptp(rows[name]) > 0.9 * (limits[1] - limits[0])
     np.testing.assert_allclose(traits["wheelbase"], 0.6 * traits["length"], rtol=1e-6)
-    assert (0.6 <= traits["friction"]).all() and (traits["friction"] <= 1.0).all()
+    assert (traits["friction"] >= 0.6).all() and (traits["friction"] <= 1.0).all()
     assert np.bincount(traits["delay"], minlength=4) / len(traits) == pytest.approx(0.25, abs=0.05)
     slow = traits[traits["kind"] == PEDESTRIAN]["speed_scale"] * 20.0
-    assert 0.8 <= slow.min() and slow.max() <= 2.0
+    assert slow.min() >= 0.8 and slow.max() <= 2.0
 
 
 def test_multipliers_are_below_one_half_the_time(ring):
@@ -203,7 +203,7 @@ def test_personas_are_drawn_from_the_papers_ranges(crowd):
         assert low - 1e-7 <= values.min() and values.max() <= high + 1e-6
         if high > low:
             assert values.mean() == pytest.approx(0.5 * (low + high), abs=0.06 * (high - low))
-    assert getattr(PersonaSettings(), "goal_radius") == (2.0, 12.0)
+    assert PersonaSettings().goal_radius == (2.0, 12.0)
 
 
 def test_strict_personas_are_all_alike(ring):

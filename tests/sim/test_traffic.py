@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from reference import dynamics as twin
-from reference import maps, probes
-from reference.stage import KEEP, PLAIN, Stage
 
 from gigalane.maps.compile import compile_map
 from gigalane.sim.lights import RED, YELLOW
 from gigalane.sim.scene import BLIND, BRAKER, SCRIPTED, Body, Traits
 from gigalane.sim.settings import SimulatorSettings, TrafficSettings, rules_of
+from reference import dynamics as twin
+from reference import maps, probes
+from reference.stage import KEEP, PLAIN, Stage
 
 SCRIPTS = replace(PLAIN, time_steps=(0.2,), traffic=TrafficSettings(
     scripted=1.0, blind=0.0, braking=0.0))

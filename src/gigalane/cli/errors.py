@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import re
+import errno
+import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
-import tyro
-
-T = TypeVar("T")
+from gigalane.core.settings import RunError
 
 
 class InputError(ValueError):
@@ -21,30 +18,52 @@ class InputError(ValueError):
 
 @dataclass
 class Outcome:
-    """How a command ended."""
+    """How a command ended: 0 well, 1 failed, 2 bad input."""
 
     code: int = 0
 
 
+_CURES = {
+    errno.ENOENT: "there is no such file or folder; check the path",
+    errno.EACCES: "may not be read or written; choose another place or change its permissions",
+    errno.EPERM: "may not be read or written; choose another place or change its permissions",
+    errno.EROFS: "lies on a disk that cannot be written; choose another place",
+    errno.EISDIR: "is a folder; name a file",
+    errno.ENOTDIR: "leads through a file as if it were a folder; check the path",
+    errno.EEXIST: "is a file where a folder is needed; name another place",
+    errno.ENOSPC: "the disk is full; make room or choose another place",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+}
+"""What to tell about the errors of an operating system."""
+
+
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[Outcome]:
-    """Turns the errors that bad input raises into one line and an exit code.
+    """Turns errors that a person can cure into one line and an exit code.
 
     Every error class of this project that means bad input is a `ValueError`; missing and
-    unwritable files raise `OSError`. Anything else is a defect and keeps its traceback.
+    unwritable files raise `OSError`; a run that cannot go on raises `RunError` or
+    `FloatingPointError`. Anything else is a defect and keeps its traceback.
     """
     outcome = Outcome()
     try:
         yield outcome
-    except ValueError as error:
-        outcome.code = _complain(str(error))
+    except BrokenPipeError:  # whoever reads our output has seen enough, as in `gigalane … | head`
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        outcome.code = 1
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        outcome.code = _complain(f"{place}{error.strerror or error}")
+        outcome.code = _complain(place + _CURES.get(error.errno or 0, error.strerror or str(error)))
+    except (RunError, FloatingPointError) as error:
+        _complain(str(error))
+        outcome.code = 1
+    except ValueError as error:
+        outcome.code = _complain(str(error))
     except MemoryError:
-        outcome.code = _complain("not enough memory; use fewer --worlds or --agents")
+        outcome.code = _complain("not enough memory; ask for fewer worlds, agents or episodes")
     except KeyboardInterrupt:
-        print("gigalane: stopped", file=sys.stderr)
+        _complain("stopped")
         outcome.code = 1
 
 
@@ -52,36 +71,3 @@ def _complain(message: str) -> int:
     """Prints one line; returns the exit code of bad input."""
     print(f"gigalane: {' '.join(message.split())}", file=sys.stderr)
     return 2
-
-
-def parse(command: Callable[..., T] | type[T], words: Sequence[str], program: str) -> T:
-    """Reads a command line into a settings class.
-
-    Args:
-        command: a dataclass.
-        words: the arguments.
-        program: how the command is called, for its help.
-
-    Returns:
-        The filled-in dataclass.
-
-    Raises:
-        InputError: if the arguments do not fit.
-    """
-    complaint = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(complaint):
-            return tyro.cli(command, args=list(words), prog=f"gigalane {program}")
-    except SystemExit as leave:
-        if leave.code in (0, None):
-            raise
-        # tyro frames its message; the first lines inside the frame say what is wrong.
-        text = re.sub(r"\x1b\[[0-9;]*m", "", complaint.getvalue())
-        lines = [line.strip(" │") for line in text.splitlines() if line.startswith("│")]
-        first = []
-        for line in lines:
-            if set(line) <= {"─"}:
-                break
-            first.append(line)
-        reason = " ".join(first) or "the arguments do not fit"
-        raise InputError(f"{reason}; see gigalane {program} --help") from None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 
 import numpy as np
 import torch
 import warp as wp
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gigalane.sim.guard import Guard
@@ -59,6 +61,7 @@ class VectorWorld:
     def state_dict(self) -> dict[str, Tensor]:
         """Everything that changes from step to step, as bytes by name."""
         arrays = self.simulator.snapshot().arrays
+        arrays["maps"] = self._map_checksums()
         return {name: torch.from_numpy(np.frombuffer(values.tobytes(), np.uint8).copy())
                 for name, values in arrays.items()}
 
@@ -66,8 +69,10 @@ class VectorWorld:
         """Goes back to where `state_dict` was taken.
 
         Raises:
-            ValueError: if the state is of a simulator of another shape.
+            ValueError: if the state is of a simulator of another shape or on other maps.
         """
+        if state["maps"].numpy().tobytes() != self._map_checksums().tobytes():
+            raise ValueError("world/maps: the state was saved on other maps")
         arrays = {}
         for name, like in self.simulator.snapshot().arrays.items():
             values = state[name].numpy().tobytes()
@@ -75,6 +80,10 @@ class VectorWorld:
                 raise ValueError(f"world/{name}: {len(values)} bytes saved, {like.nbytes} needed")
             arrays[name] = np.frombuffer(values, like.dtype).reshape(like.shape)
         self.simulator.restore(Snapshot(arrays))
+
+    def _map_checksums(self) -> NDArray[np.uint32]:
+        """One number a map: places in a saved state are rows of exactly these maps."""
+        return np.array([zlib.crc32(m.segments.tobytes()) for m in self.simulator.maps], np.uint32)
 
     def _rows(self, array: wp.array) -> Tensor:
         """A view with one row a slot."""
