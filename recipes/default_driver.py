@@ -2,28 +2,40 @@
 
     GIGALANE_DATA=… python recipes/default_driver.py runs/default [--resume]
 
-Two CPU cores make about 15,000 to 30,000 samples a second of it. The run can be stopped and
-resumed at any time; `--samples` sets where the cosine of the learning rate ends.
+Two stages. The first looks half a minute ahead (discount 0.99 a 0.3 s step), which learns
+driving quickly; but to somebody who counts that little of the future a red light costs more
+than its penalty. The second looks four minutes ahead and anneals. Two CPU cores make about
+20,000 to 35,000 samples a second of it; each stage can be stopped and resumed at any time.
 """
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from gigalane.maps.sources import open_maps
+from gigalane.policies.checkpoint import load_policy
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.train.ppo import PPOSettings
 from gigalane.train.selfplay import self_play
-from gigalane.train.trainer import TrainSettings
+from gigalane.train.trainer import POLICY_FILE, TrainSettings
 
 CARLA_TOWNS = tuple(f"opendrive/carla/Town0{k}.xodr.gz" for k in (1, 2, 3, 4))
 PROCEDURAL_TOWNS = "town:1-16"
 WORLD = SimulatorSettings(worlds=80, agents=40)
-TRAIN = TrainSettings(
+FIRST = TrainSettings(
     samples=100_000_000,
     rollout_steps=24,
     discount=0.99,
     ppo=PPOSettings(learning_rate=5e-4, epochs=2, minibatch=2048),
+)
+FIRST_ENDS = 45_000_000
+"""Samples after which the first stage hands over, its learning rate still high."""
+SECOND = replace(
+    FIRST,
+    samples=45_000_000,
+    discount=0.998,
+    ppo=PPOSettings(learning_rate=3e-4, epochs=2, minibatch=2048),
 )
 
 
@@ -35,7 +47,16 @@ def main() -> None:
     options = parser.parse_args()
     data = Path(os.environ["GIGALANE_DATA"])
     maps = open_maps([PROCEDURAL_TOWNS, *(str(data / town) for town in CARLA_TOWNS)])
-    self_play(maps, WORLD, TRAIN, options.run, resume=options.resume)
+    first, second = options.run / "first", options.run / "second"
+    if not second.exists():
+        self_play(
+            maps, WORLD, FIRST, first, resume=options.resume,
+            on_iteration=lambda figures: figures["samples"] >= FIRST_ENDS,
+        )
+    self_play(
+        maps, WORLD, SECOND, second, resume=options.resume and second.exists(),
+        start=load_policy(first / POLICY_FILE),
+    )
 
 
 if __name__ == "__main__":

@@ -12,15 +12,21 @@ def test_draws_equal_the_integer_twin():
     purpose, index = rng.integers(100, 700, 300), rng.integers(0, 200, 300)
     unit, normal = probes.random_numbers(seed, agent, step, purpose, index)
     states = [twin.stream(*map(int, row)) for row in zip(seed, agent, step, purpose, strict=True)]
-    assert np.array_equal(unit, np.float32([twin.unit(s, int(i)) for s, i in zip(states, index,
-                                                                                  strict=True)]))
+    assert np.array_equal(
+        unit, np.float32([twin.unit(s, int(i)) for s, i in zip(states, index, strict=True)])
+    )
     expected = [twin.normal(s, int(i)) for s, i in zip(states, index, strict=True)]
     np.testing.assert_allclose(normal, expected, rtol=2e-4, atol=2e-4)
 
 
 def test_streams_of_neighbouring_agents_steps_and_purposes_look_independent():
-    base = dict(seed=np.full(20_000, 7), agent=np.full(20_000, 3), step=np.full(20_000, 11),
-                purpose=np.full(20_000, 301), index=np.zeros(20_000, int))
+    base = dict(
+        seed=np.full(20_000, 7),
+        agent=np.full(20_000, 3),
+        step=np.full(20_000, 11),
+        purpose=np.full(20_000, 301),
+        index=np.zeros(20_000, int),
+    )
     count = np.arange(20_000)
     for name in base:
         draws, normals = probes.random_numbers(**(base | {name: count}))

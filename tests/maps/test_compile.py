@@ -35,9 +35,14 @@ def test_segments_are_short_and_follow_one_another(ring_road, ring):
     for lane in ring_road.lanes:
         pieces = pieces_of(ring, lane.id)
         assert pieces["length"].max() <= 5.0 + 1e-4
-        ends = np.stack([pieces["x"] + pieces["length"] * pieces["cos"],
-                         pieces["y"] + pieces["length"] * pieces["sin"],
-                         pieces["z"] + pieces["length"] * pieces["slope"]], axis=1)
+        ends = np.stack(
+            [
+                pieces["x"] + pieces["length"] * pieces["cos"],
+                pieces["y"] + pieces["length"] * pieces["sin"],
+                pieces["z"] + pieces["length"] * pieces["slope"],
+            ],
+            axis=1,
+        )
         starts = np.stack([pieces[n] for n in "xyz"], axis=1)
         np.testing.assert_allclose(ends[:-1], starts[1:], atol=2e-5)
         np.testing.assert_allclose(pieces["arc"][1:], np.cumsum(pieces["length"])[:-1], rtol=1e-5)
@@ -93,10 +98,16 @@ def test_every_cell_lists_the_surfaces_that_reach_into_it(ring, tee):
 def frame_of_lanes(hole):
     """Four lanes of one junction around a square hole of a side [m]."""
     h = 0.5 * hole + 1.75
-    ends = [((-h - 1.75, -h), (h - 1.75, -h)), ((h, -h - 1.75), (h, h - 1.75)),
-            ((h + 1.75, h), (-h + 1.75, h)), ((-h, h + 1.75), (-h, -h + 1.75))]
-    lanes = [maps.make_lane(f"side:{k}", maps.line(*pair), is_junction=True, junction="J")
-             for k, pair in enumerate(ends)]
+    ends = [
+        ((-h - 1.75, -h), (h - 1.75, -h)),
+        ((h, -h - 1.75), (h, h - 1.75)),
+        ((h + 1.75, h), (-h + 1.75, h)),
+        ((-h, h + 1.75), (-h, -h + 1.75)),
+    ]
+    lanes = [
+        maps.make_lane(f"side:{k}", maps.line(*pair), is_junction=True, junction="J")
+        for k, pair in enumerate(ends)
+    ]
     return RoadMap("frame", tuple(lanes))
 
 
@@ -105,8 +116,13 @@ def test_small_holes_between_the_lanes_of_a_junction_are_road():
         compiled = compile_map(frame_of_lanes(hole))
         filled = compiled.segments[compiled.segments["lane"] < 0]
         assert (filled["flags"] == DRIVABLE).all()
-        corners = np.stack([meet(filled, *pair) for pair in (
-            ("right", "front"), ("front", "left"), ("left", "right"))], axis=1)
+        corners = np.stack(
+            [
+                meet(filled, *pair)
+                for pair in (("right", "front"), ("front", "left"), ("left", "right"))
+            ],
+            axis=1,
+        )
         triangles = shapely.union_all(shapely.polygons(corners).tolist())
         assert triangles.area == pytest.approx(area, abs=1e-3)
         square = shapely.box(-0.5 * hole, -0.5 * hole, 0.5 * hole, 0.5 * hole)
@@ -120,12 +136,21 @@ def test_small_holes_between_the_lanes_of_a_junction_are_road():
 
 
 def test_slits_between_the_lanes_of_a_junction_are_road():
-    lanes = [maps.make_lane(f"lane:{k}", maps.line((0, 3.9 * k), (30, 3.9 * k)), is_junction=True,
-                            junction="J") for k in range(2)]
+    lanes = [
+        maps.make_lane(
+            f"lane:{k}", maps.line((0, 3.9 * k), (30, 3.9 * k)), is_junction=True, junction="J"
+        )
+        for k in range(2)
+    ]
     compiled = compile_map(RoadMap("slit", tuple(lanes)))
     filled = compiled.segments[compiled.segments["lane"] < 0]
-    corners = np.stack([meet(filled, *pair) for pair in (
-        ("right", "front"), ("front", "left"), ("left", "right"))], axis=1)
+    corners = np.stack(
+        [
+            meet(filled, *pair)
+            for pair in (("right", "front"), ("front", "left"), ("left", "right"))
+        ],
+        axis=1,
+    )
     assert shapely.union_all(shapely.polygons(corners).tolist()).area == pytest.approx(0.4 * 30.0)
 
 
@@ -145,19 +170,25 @@ def test_road_edges_lie_all_along_the_border_of_the_drivable_surface(ring_road, 
     where = shapely.points(np.stack([edges["x"], edges["y"]], axis=1))
     assert shapely.distance(where, border).max() < 2.5 * CHORD_ERROR
     along = border.segmentize(1.0)
-    gap = shapely.distance(shapely.points(shapely.get_coordinates(along)),
-                           shapely.multipoints(where))
+    gap = shapely.distance(
+        shapely.points(shapely.get_coordinates(along)), shapely.multipoints(where)
+    )
     assert gap.max() < 3.5
     # The road is on the left of an edge.
     left = np.stack([edges["x"] - 0.5 * edges["sin"], edges["y"] + 0.5 * edges["cos"]], axis=1)
-    assert shapely.contains(drivable_surface(ring_road, ring.origin_map),
-                            shapely.points(left)).all()
+    assert shapely.contains(
+        drivable_surface(ring_road, ring.origin_map), shapely.points(left)
+    ).all()
 
 
 def test_lane_points_are_the_middles_of_routable_segments(tee_road, tee):
     points = tee.road_points[tee.road_points["kind"] > 0]
-    centres = shapely.union_all([shapely.LineString(lane.centerline[:, :2] - tee.origin_map[:2])
-                                 for lane in tee_road.routable_lanes])
+    centres = shapely.union_all(
+        [
+            shapely.LineString(lane.centerline[:, :2] - tee.origin_map[:2])
+            for lane in tee_road.routable_lanes
+        ]
+    )
     where = shapely.points(np.stack([points["x"], points["y"]], axis=1))
     assert shapely.distance(where, centres).max() < 1.5 * CHORD_ERROR
     np.testing.assert_allclose(points["half_width"], 1.75, atol=0.02)
@@ -189,7 +220,7 @@ def test_routes_never_lead_onto_a_pavement():
     on = maps.make_lane("on", maps.line((50, 0), (90, 1)))
     compiled = compile_map(RoadMap("mixed", (drive, walk, on)))
     record = compiled.lanes[0]
-    links = compiled.lane_links[record["successor_start"]:][: record["successor_count"]]
+    links = compiled.lane_links[record["successor_start"] :][: record["successor_count"]]
     assert [compiled.lane_ids[i] for i in links] == ["on"]
 
 
@@ -224,11 +255,12 @@ def test_lanes_know_the_stop_lines_ahead_and_how_far_they_are():
     last = maps.make_lane("last", maps.line(end, (end[0], end[1] + 40)), predecessors=("bend",))
     ends = np.array([[end[0] - 1.75, end[1] + 30, 0], [end[0] + 1.75, end[1] + 30, 0]])
     line = maps.StopLine("s", maps.StopRule.STOP, ends, ("last",))
-    compiled = compile_map(RoadMap("L", (first, bend, last), stop_lines=(line,)),
-                           CompileSettings(control_range=70.0))
+    compiled = compile_map(
+        RoadMap("L", (first, bend, last), stop_lines=(line,)), CompileSettings(control_range=70.0)
+    )
     seen = {}
     for id_, record in zip(compiled.lane_ids, compiled.lanes, strict=True):
-        rows = compiled.lane_controls[record["control_start"]:][: record["control_count"]]
+        rows = compiled.lane_controls[record["control_start"] :][: record["control_count"]]
         seen[id_] = rows["distance"].tolist()
     assert seen["last"] == pytest.approx([30.0], abs=0.05)
     assert seen["bend"] == pytest.approx([50.0], abs=0.1)
@@ -255,8 +287,9 @@ def test_tokens_are_the_farthest_points_first_and_denser_near_the_driver(ring):
             twin = [int(near[away[near].argmin()])]
             gap = np.full(len(near), np.inf)
             while len(twin) < min(len(tokens), len(near)):
-                gap = np.minimum(gap, np.hypot(x[near] - x[twin[-1]], y[near] - y[twin[-1]])
-                                 / wanted)
+                gap = np.minimum(
+                    gap, np.hypot(x[near] - x[twin[-1]], y[near] - y[twin[-1]]) / wanted
+                )
                 twin.append(int(near[gap.argmax()]))
             twin += [-1] * (len(tokens) - len(twin))
             differing += tokens.tolist() != twin
@@ -325,13 +358,14 @@ def test_stacked_maps_keep_their_own_rows(straight, ring, tee):
         assert np.array_equal(points["x"][ours][ours >= 0], one.road_points["x"][theirs][ours >= 0])
         for k, lane in enumerate(one.lanes):
             row = lanes[first_lane + k]
-            own_links = links[row["successor_start"]:][: row["successor_count"]] - first_lane
+            own_links = links[row["successor_start"] :][: row["successor_count"]] - first_lane
             start, count = lane["successor_start"], lane["successor_count"]
             assert np.array_equal(own_links, one.lane_links[start : start + count])
         count = int(one.record["columns"] * one.record["rows"])
         start = int(record["cell_start"])
-        assert np.array_equal(np.diff(offsets[start : start + count + 1]),
-                              np.diff(one.cell_offsets))
+        assert np.array_equal(
+            np.diff(offsets[start : start + count + 1]), np.diff(one.cell_offsets)
+        )
         entries = cells[offsets[start] : offsets[start + count]] - first_segment
         assert np.array_equal(entries, one.cell_segments)
         first_segment += len(one.segments)
@@ -358,14 +392,22 @@ def test_surface_of_a_real_town_is_covered_without_seams(town_roads, town):
             right = lane.right_boundary[row] * (1 - t) + lane.right_boundary[row + 1] * t
             points.append(((left * side + right * (1 - side)) - town.origin_map)[:, :2])
     points = np.concatenate(points)
-    middle = np.stack([segments["x"] + 0.5 * segments["length"] * segments["cos"],
-                       segments["y"] + 0.5 * segments["length"] * segments["sin"]], 1)
+    middle = np.stack(
+        [
+            segments["x"] + 0.5 * segments["length"] * segments["cos"],
+            segments["y"] + 0.5 * segments["length"] * segments["sin"],
+        ],
+        1,
+    )
     asked, near = shapely.STRtree(shapely.points(middle)).query(
-        shapely.points(points), predicate="dwithin", distance=6.0)
+        shapely.points(points), predicate="dwithin", distance=6.0
+    )
     piece = segments[near]
     inside = np.ones(len(asked), bool)
     for edge in ("back", "front", "left", "right"):
-        inside &= (piece[f"{edge}_x"] * points[asked, 0] + piece[f"{edge}_y"] * points[asked, 1]
-                   <= piece[f"{edge}_bound"] + SEAM)
+        inside &= (
+            piece[f"{edge}_x"] * points[asked, 0] + piece[f"{edge}_y"] * points[asked, 1]
+            <= piece[f"{edge}_bound"] + SEAM
+        )
     paved = np.bincount(asked[inside], minlength=len(points)) > 0
     assert paved.mean() > 0.9999, f"{(~paved).sum()} of {len(paved)} points are unpaved"

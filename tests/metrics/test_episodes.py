@@ -37,14 +37,17 @@ class Log:
     def after(self, step, world):
         scene = world.simulator.scene
         route = scene.route.numpy().reshape(-1)
-        self.steps.append({
-            "active": self.active, "events": world.events.numpy().copy(),
-            "ended": (world.terminated | world.truncated).numpy().copy(),
-            "speed": scene.body.numpy().reshape(-1)["speed"].astype(float),
-            "done": route["progress"].astype(float) / np.maximum(route["length"], 1.0),
-            "kind": scene.traits.numpy().reshape(-1)["kind"].copy(),
-            "dt": world.dt.numpy().astype(float),
-        })
+        self.steps.append(
+            {
+                "active": self.active,
+                "events": world.events.numpy().copy(),
+                "ended": (world.terminated | world.truncated).numpy().copy(),
+                "speed": scene.body.numpy().reshape(-1)["speed"].astype(float),
+                "done": route["progress"].astype(float) / np.maximum(route["length"], 1.0),
+                "kind": scene.traits.numpy().reshape(-1)["kind"].copy(),
+                "dt": world.dt.numpy().astype(float),
+            }
+        )
 
 
 def counted(log, row, agents):
@@ -64,8 +67,14 @@ def counted(log, row, agents):
         one["completion"] = max(one["completion"], min(max(step["done"][row], 0.0), 1.0))
         one["ran_red"] += "ran_red" in facts
         one["ran_stop"] += bool(facts & {"ran_stop", "out_of_turn"})
-        for name in ("collided", "off_road", "wrong_way", "reached_goal", "missed_goal",
-                     "timed_out"):
+        for name in (
+            "collided",
+            "off_road",
+            "wrong_way",
+            "reached_goal",
+            "missed_goal",
+            "timed_out",
+        ):
             one[name] |= name in facts
         if one["reached_goal"]:
             one["completion"] = 1.0
@@ -76,19 +85,23 @@ def counted(log, row, agents):
 
 
 def test_table_equals_a_count_by_hand_of_the_same_log(ring, tee):
-    settings = SimulatorSettings(worlds=6, agents=8, episode_s=12.0,
-                                 spawn=SpawnSettings(pedestrians=0.2))
+    settings = SimulatorSettings(
+        worlds=6, agents=8, episode_s=12.0, spawn=SpawnSettings(pedestrians=0.2)
+    )
     world = VectorWorld(Simulator([ring, tee], settings, seed=3))
     counter, log = EpisodeCounter(world), Log()
     roll_out(world, Dice(1), 120, counter, log)
     table = counter.table()
-    expected = [one for row in range(48) for one in counted(log.steps, row, 8)
-                if one["kind"] != PEDESTRIAN]
+    expected = [
+        one for row in range(48) for one in counted(log.steps, row, 8) if one["kind"] != PEDESTRIAN
+    ]
     assert len(table) == len(expected) > 60
 
     def order(rows):
-        return sorted(rows, key=lambda r: (r["world"], round(float(r["metres"]), 2),
-                                           round(float(r["seconds"]), 2)))
+        return sorted(
+            rows,
+            key=lambda r: (r["world"], round(float(r["metres"]), 2), round(float(r["seconds"]), 2)),
+        )
 
     for found, one in zip(order(list(table)), order(expected), strict=True):
         for name in EPISODE.names:

@@ -11,8 +11,12 @@ def table(count, seed=0, worlds=12):
     episodes = np.zeros(count, EPISODE)
     episodes["world"] = rng.integers(0, worlds, count)
     care = rng.random(worlds)[episodes["world"]]
-    for name, rate in (("collided", 0.3), ("off_road", 0.2), ("reached_goal", 0.7),
-                       ("wrong_way", 0.1)):
+    for name, rate in (
+        ("collided", 0.3),
+        ("off_road", 0.2),
+        ("reached_goal", 0.7),
+        ("wrong_way", 0.1),
+    ):
         episodes[name] = rng.random(count) < rate * (0.4 + 1.2 * care)
     episodes["ran_red"] = rng.random(count) < 0.15
     episodes["ran_stop"] = rng.integers(0, 3, count)
@@ -31,21 +35,27 @@ def test_driving_score_is_completion_times_the_leaderboards_factors():
     episodes["off_road"][4] = True
     # 0.60 a vehicle hit, 0.70 a red light, 0.80 a stop sign; leaving the road has no factor.
     assert driving_scores(episodes) == pytest.approx(
-        [1.0, 0.60, 0.5 * 0.70**2, 0.8 * 0.60 * 0.70 * 0.80, 0.4])
+        [1.0, 0.60, 0.5 * 0.70**2, 0.8 * 0.60 * 0.70 * 0.80, 0.4]
+    )
 
 
 def test_values_are_shares_of_episodes():
     episodes = table(400)
     figures = summarize(episodes)
-    for name, field in (("goal_rate", "reached_goal"), ("collision_rate", "collided"),
-                        ("offroad_rate", "off_road"), ("red_light_rate", "ran_red"),
-                        ("stop_sign_rate", "ran_stop"), ("wrong_way_rate", "wrong_way")):
+    for name, field in (
+        ("goal_rate", "reached_goal"),
+        ("collision_rate", "collided"),
+        ("offroad_rate", "off_road"),
+        ("red_light_rate", "ran_red"),
+        ("stop_sign_rate", "ran_stop"),
+        ("wrong_way_rate", "wrong_way"),
+    ):
         assert figures[name].value == pytest.approx(np.mean(episodes[field] > 0))
     assert figures["driving_score"].value == pytest.approx(driving_scores(episodes).mean())
-    incidents = (episodes["collided"].sum() + episodes["off_road"].sum()
-                 + episodes["ran_red"].sum())
+    incidents = episodes["collided"].sum() + episodes["off_road"].sum() + episodes["ran_red"].sum()
     assert figures["km_per_incident"].value == pytest.approx(
-        episodes["metres"].sum() / 1000.0 / incidents)
+        episodes["metres"].sum() / 1000.0 / incidents
+    )
     assert figures["goal_rate"].better == "higher" and figures["collision_rate"].better == "lower"
 
 
@@ -92,7 +102,10 @@ def test_incident_never_seen_is_bounded_by_the_rule_of_three():
     assert figures["km_per_incident"].value == np.inf
     assert figures["km_per_incident"].low == pytest.approx(kilometres / 3.0, rel=1e-6)
     assert figures["km_per_incident"].as_json() == {
-        "value": None, "low": pytest.approx(kilometres / 3.0, rel=1e-6), "high": None}
+        "value": None,
+        "low": pytest.approx(kilometres / 3.0, rel=1e-6),
+        "high": None,
+    }
 
 
 def test_same_seed_gives_the_same_interval():

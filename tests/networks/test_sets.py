@@ -23,7 +23,7 @@ def random_encoder(features: int, seed: int) -> SetEncoder:
     return encoder
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     count=st.integers(1, 60),
     features=st.sampled_from([1, 6, 10, 16]),

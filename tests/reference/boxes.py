@@ -32,8 +32,10 @@ def bend(path) -> float:
 
 def swept(path):
     """Region that the mover passes over in the frame of the box."""
-    hulls = [shapely.MultiPoint(np.concatenate([path[k], path[k + 1]])).convex_hull
-             for k in range(len(path) - 1)]
+    hulls = [
+        shapely.MultiPoint(np.concatenate([path[k], path[k + 1]])).convex_hull
+        for k in range(len(path) - 1)
+    ]
     return shapely.union_all(hulls)
 
 

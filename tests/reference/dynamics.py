@@ -47,14 +47,18 @@ def next_speed(motion: Motion, car: Car, acceleration: float, dt: float) -> floa
     return float(np.clip(speed, -2.0, 20.0 * car.speed_scale))
 
 
-def bicycle_by_jerk(motion: Motion, car: Car, jerk: float, lateral_jerk: float,
-                    dt: float) -> Motion:
+def bicycle_by_jerk(
+    motion: Motion, car: Car, jerk: float, lateral_jerk: float, dt: float
+) -> Motion:
     """GIGAFLOW's seven steps (arXiv 2502.03349, appendix)."""
     # 1 and 2: integrate the jerks; a sign flip stops at zero.
-    a_lon = unless_flipped(motion.acceleration,
-                           motion.acceleration + car.throttle_scale * jerk * dt)
-    a_lat = unless_flipped(motion.lateral_acceleration,
-                           motion.lateral_acceleration + car.steering_scale * lateral_jerk * dt)
+    a_lon = unless_flipped(
+        motion.acceleration, motion.acceleration + car.throttle_scale * jerk * dt
+    )
+    a_lat = unless_flipped(
+        motion.lateral_acceleration,
+        motion.lateral_acceleration + car.steering_scale * lateral_jerk * dt,
+    )
     # 3: limits.
     a_lon = float(np.clip(a_lon, -5.0, 2.5 * car.acceleration_scale))
     a_lat = float(np.clip(a_lat, -4.0, 4.0))
@@ -79,9 +83,15 @@ def bicycle(motion: Motion, car: Car, acceleration: float, steering: float, dt: 
         forward, left = np.sin(turn) / curvature, (1.0 - np.cos(turn)) / curvature
     cos, sin = np.cos(motion.heading), np.sin(motion.heading)
     return Motion(
-        motion.x + forward * cos - left * sin, motion.y + forward * sin + left * cos,
-        motion.heading + turn, speed, acceleration, speed**2 * curvature, wheel,
-        0.0, speed * curvature,
+        motion.x + forward * cos - left * sin,
+        motion.y + forward * sin + left * cos,
+        motion.heading + turn,
+        speed,
+        acceleration,
+        speed**2 * curvature,
+        wheel,
+        0.0,
+        speed * curvature,
     )
 
 
@@ -90,13 +100,21 @@ def unicycle(motion: Motion, car: Car, acceleration: float, steering: float, dt:
     speed = next_speed(motion, car, acceleration, dt)
     distance, rate = 0.5 * (motion.speed + speed) * dt, 3.0 * steering
     return Motion(
-        motion.x + distance * np.cos(motion.heading), motion.y + distance * np.sin(motion.heading),
-        motion.heading + rate * dt, speed, acceleration, speed * rate, steering, 0.0, rate,
+        motion.x + distance * np.cos(motion.heading),
+        motion.y + distance * np.sin(motion.heading),
+        motion.heading + rate * dt,
+        speed,
+        acceleration,
+        speed * rate,
+        steering,
+        0.0,
+        rate,
     )
 
 
-def single_track(motion: Motion, car: Car, acceleration: float, steering: float, dt: float,
-                 steps: int = 2000) -> Motion:
+def single_track(
+    motion: Motion, car: Car, acceleration: float, steering: float, dt: float, steps: int = 2000
+) -> Motion:
     """Dynamic bicycle by fine fourth-order Runge-Kutta steps.
 
     Mass 1; axles half a wheelbase from the centre, half the weight on each; tyre force
@@ -112,17 +130,20 @@ def single_track(motion: Motion, car: Car, acceleration: float, steering: float,
         _, _, heading, speed, side, yaw = state
         front = grip * np.tanh(10.0 / car.friction * (wheel - np.arctan2(side + arm * yaw, speed)))
         rear = grip * np.tanh(10.0 / car.friction * -np.arctan2(side - arm * yaw, speed))
-        return np.array([
-            speed * np.cos(heading) - side * np.sin(heading),
-            speed * np.sin(heading) + side * np.cos(heading),
-            yaw,
-            drive - front * np.sin(wheel) + side * yaw,
-            front * np.cos(wheel) + rear - speed * yaw,
-            arm * (front * np.cos(wheel) - rear) / (1.1 * arm**2),
-        ])
+        return np.array(
+            [
+                speed * np.cos(heading) - side * np.sin(heading),
+                speed * np.sin(heading) + side * np.cos(heading),
+                yaw,
+                drive - front * np.sin(wheel) + side * yaw,
+                front * np.cos(wheel) + rear - speed * yaw,
+                arm * (front * np.cos(wheel) - rear) / (1.1 * arm**2),
+            ]
+        )
 
-    state = np.array([motion.x, motion.y, motion.heading, motion.speed, motion.side_speed,
-                      motion.yaw_rate])
+    state = np.array(
+        [motion.x, motion.y, motion.heading, motion.speed, motion.side_speed, motion.yaw_rate]
+    )
     h = dt / steps
     for _ in range(steps):
         one = rates(state)
@@ -131,6 +152,14 @@ def single_track(motion: Motion, car: Car, acceleration: float, steering: float,
         four = rates(state + h * three)
         state = state + h / 6.0 * (one + 2.0 * two + 2.0 * three + four)
     x, y, heading, speed, side, yaw = state
-    return replace(motion, x=x, y=y, heading=heading,
-                   speed=float(np.clip(speed, -2.0, 20.0 * car.speed_scale)), side_speed=side,
-                   yaw_rate=yaw, steering=wheel, acceleration=drive)
+    return replace(
+        motion,
+        x=x,
+        y=y,
+        heading=heading,
+        speed=float(np.clip(speed, -2.0, 20.0 * car.speed_scale)),
+        side_speed=side,
+        yaw_rate=yaw,
+        steering=wheel,
+        acceleration=drive,
+    )

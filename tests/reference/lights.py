@@ -11,11 +11,15 @@ def drawn(settings, seed, program, light):
     """(whether the light is off, whether always green, multipliers, phase) of a light."""
     world = random.stream(seed, 0, 0, 101)
     group = random.stream(seed, program, 0, 102)
-    off = (random.unit(world, 0) < settings.missing_all
-           or random.unit(group, 0) < settings.missing_group
-           or random.unit(random.stream(seed, light, 0, 103), 0) < settings.missing_light)
-    scales = [random.between(group, 1 + k, limits)
-              for k, limits in enumerate((settings.green, settings.yellow, settings.red))]
+    off = (
+        random.unit(world, 0) < settings.missing_all
+        or random.unit(group, 0) < settings.missing_group
+        or random.unit(random.stream(seed, light, 0, 103), 0) < settings.missing_light
+    )
+    scales = [
+        random.between(group, 1 + k, limits)
+        for k, limits in enumerate((settings.green, settings.yellow, settings.red))
+    ]
     return off, random.unit(world, 1) < settings.always_green, scales, random.unit(group, 4)
 
 

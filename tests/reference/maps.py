@@ -32,8 +32,9 @@ def make_lane(id_, center, width=LANE_WIDTH, **fields) -> Lane:
     normal = np.column_stack([-tangent[:, 1], tangent[:, 0], np.zeros(len(center))])
     fields.setdefault("type", LaneType.DRIVING)
     type_ = fields.pop("type")
-    return Lane(id_, type_, center, center + 0.5 * width * normal, center - 0.5 * width * normal,
-                **fields)
+    return Lane(
+        id_, type_, center, center + 0.5 * width * normal, center - 0.5 * width * normal, **fields
+    )
 
 
 def line(start, end, step=1.0) -> np.ndarray:
@@ -81,23 +82,43 @@ def ring(scale=1.0) -> RoadMap:
         rows = slice(cuts[k], cuts[k + 1] + 1)
         before, after = (k - 1) % 5, (k + 1) % 5
         for name, distance, half in (("inner", 1.75, 1.75), ("outer", 5.25, 1.75)):
-            lanes.append(Lane(
-                f"{name}:{k}", LaneType.DRIVING, offset(distance)[rows],
-                offset(distance - half)[rows], offset(distance + half)[rows],
-                (f"{name}:{after}",), (f"{name}:{before}",),
-                f"inner:{k}" if name == "outer" else None,
-                f"outer:{k}" if name == "inner" else None,
-                speed_limit=14.0,
-            ))
-        lanes.append(Lane(
-            f"back:{k}", LaneType.DRIVING, offset(-1.75)[rows][::-1],
-            offset(0.0)[rows][::-1], offset(-3.5)[rows][::-1],
-            (f"back:{before}",), (f"back:{after}",), speed_limit=9.0,
-        ))
-        lanes.append(Lane(
-            f"walk:{k}", LaneType.SIDEWALK, offset(8.0)[rows], offset(7.0)[rows],
-            offset(9.0)[rows], (f"walk:{after}",), (f"walk:{before}",),
-        ))
+            lanes.append(
+                Lane(
+                    f"{name}:{k}",
+                    LaneType.DRIVING,
+                    offset(distance)[rows],
+                    offset(distance - half)[rows],
+                    offset(distance + half)[rows],
+                    (f"{name}:{after}",),
+                    (f"{name}:{before}",),
+                    f"inner:{k}" if name == "outer" else None,
+                    f"outer:{k}" if name == "inner" else None,
+                    speed_limit=14.0,
+                )
+            )
+        lanes.append(
+            Lane(
+                f"back:{k}",
+                LaneType.DRIVING,
+                offset(-1.75)[rows][::-1],
+                offset(0.0)[rows][::-1],
+                offset(-3.5)[rows][::-1],
+                (f"back:{before}",),
+                (f"back:{after}",),
+                speed_limit=9.0,
+            )
+        )
+        lanes.append(
+            Lane(
+                f"walk:{k}",
+                LaneType.SIDEWALK,
+                offset(8.0)[rows],
+                offset(7.0)[rows],
+                offset(9.0)[rows],
+                (f"walk:{after}",),
+                (f"walk:{before}",),
+            )
+        )
     return RoadMap("ring", tuple(lanes))
 
 
@@ -126,10 +147,22 @@ def junction(arms, rules, arm_length=120.0, crossing=False, name="junction") -> 
         # Right-hand traffic: who drives towards the origin has it on the left of `unit`.
         came = unit * (inner + arm_length) + 1.75 * left, unit * inner + 1.75 * left
         goes = unit * inner - 1.75 * left, unit * (inner + arm_length) - 1.75 * left
-        lanes.append(make_lane(f"in:{k}", line(*came), speed_limit=13.0,
-                               successors=tuple(f"turn:{k}:{j}" for j in ahead[k])))
-        lanes.append(make_lane(f"out:{k}", line(*goes), speed_limit=13.0,
-                               predecessors=tuple(f"turn:{j}:{k}" for j in ahead[k])))
+        lanes.append(
+            make_lane(
+                f"in:{k}",
+                line(*came),
+                speed_limit=13.0,
+                successors=tuple(f"turn:{k}:{j}" for j in ahead[k]),
+            )
+        )
+        lanes.append(
+            make_lane(
+                f"out:{k}",
+                line(*goes),
+                speed_limit=13.0,
+                predecessors=tuple(f"turn:{j}:{k}" for j in ahead[k]),
+            )
+        )
         entry.append((came[1], -unit))
         leave.append((goes[0], unit))
         if rules[k] is None:
@@ -139,8 +172,11 @@ def junction(arms, rules, arm_length=120.0, crossing=False, name="junction") -> 
         ends = np.array([[*(at - 1.75 * side), 0.0], [*(at + 1.75 * side), 0.0]])
         rule = StopRule(rules[k])
         lines.append(StopLine(f"stop:{k}", rule, ends, (f"in:{k}",), (f"signal:{k}",), "J"))
-        kind = {"light": SignalType.TRAFFIC_LIGHT, "stop": SignalType.STOP,
-                "yield": SignalType.YIELD}[rules[k]]
+        kind = {
+            "light": SignalType.TRAFFIC_LIGHT,
+            "stop": SignalType.STOP,
+            "yield": SignalType.YIELD,
+        }[rules[k]]
         group = f"group:{k}" if rules[k] == "light" else None
         signals.append(Signal(f"signal:{k}", kind, np.array([*at, 3.0]), 0.0, (f"in:{k}",), group))
         if group:
@@ -151,21 +187,43 @@ def junction(arms, rules, arm_length=120.0, crossing=False, name="junction") -> 
             end, out = leave[j]
             reach = 0.55 * np.linalg.norm(end - start)
             t = np.linspace(0.0, 1.0, 25)[:, None]
-            points = ((1 - t) ** 3 * start + 3 * (1 - t) ** 2 * t * (start + reach * heading)
-                      + 3 * (1 - t) * t**2 * (end - reach * out) + t**3 * end)
-            lanes.append(make_lane(f"turn:{k}:{j}", points, speed_limit=13.0, is_junction=True,
-                                   junction="J", successors=(f"out:{j}",),
-                                   predecessors=(f"in:{k}",)))
+            points = (
+                (1 - t) ** 3 * start
+                + 3 * (1 - t) ** 2 * t * (start + reach * heading)
+                + 3 * (1 - t) * t**2 * (end - reach * out)
+                + t**3 * end
+            )
+            lanes.append(
+                make_lane(
+                    f"turn:{k}:{j}",
+                    points,
+                    speed_limit=13.0,
+                    is_junction=True,
+                    junction="J",
+                    successors=(f"out:{j}",),
+                    predecessors=(f"in:{k}",),
+                )
+            )
     programs = (SignalProgram("program", tuple(stages)),) if stages else ()
     crossings = ()
     if crossing:
         unit = units[0]
         left = np.array([-unit[1], unit[0]])
-        ring_ = [unit * 16 + 4.5 * left, unit * 20 + 4.5 * left, unit * 20 - 4.5 * left,
-                 unit * 16 - 4.5 * left]
+        ring_ = [
+            unit * 16 + 4.5 * left,
+            unit * 20 + 4.5 * left,
+            unit * 20 - 4.5 * left,
+            unit * 16 - 4.5 * left,
+        ]
         crossings = (Crossing("zebra", np.column_stack([ring_, np.zeros(4)])),)
-    return RoadMap(name, tuple(lanes), signals=tuple(signals), signal_programs=programs,
-                   stop_lines=tuple(lines), crossings=crossings)
+    return RoadMap(
+        name,
+        tuple(lanes),
+        signals=tuple(signals),
+        signal_programs=programs,
+        stop_lines=tuple(lines),
+        crossings=crossings,
+    )
 
 
 def tee() -> RoadMap:
@@ -194,9 +252,14 @@ def transformed(road_map: RoadMap, turn=0.0, shift=(0.0, 0.0, 0.0), mirror=False
         neighbors = one.left_neighbor, one.right_neighbor
         if mirror:
             left, right, neighbors = right, left, neighbors[::-1]
-        return replace(one, centerline=moved(one.centerline), left_boundary=left,
-                       right_boundary=right, left_neighbor=neighbors[0],
-                       right_neighbor=neighbors[1])
+        return replace(
+            one,
+            centerline=moved(one.centerline),
+            left_boundary=left,
+            right_boundary=right,
+            left_neighbor=neighbors[0],
+            right_neighbor=neighbors[1],
+        )
 
     def stop_line(one: StopLine) -> StopLine:
         ends = moved(one.polyline)
@@ -207,31 +270,56 @@ def transformed(road_map: RoadMap, turn=0.0, shift=(0.0, 0.0, 0.0), mirror=False
         lanes=tuple(lane(one) for one in road_map.lanes),
         stop_lines=tuple(stop_line(one) for one in road_map.stop_lines),
         crossings=tuple(replace(one, outline=moved(one.outline)) for one in road_map.crossings),
-        signals=tuple(replace(one, position=moved(one.position[None])[0])
-                      for one in road_map.signals),
+        signals=tuple(
+            replace(one, position=moved(one.position[None])[0]) for one in road_map.signals
+        ),
     )
 
 
 def renamed(road_map: RoadMap, prefix: str) -> RoadMap:
     """The map with a prefix before every id, so that it can lie beside another."""
+
     def all_of(ids):
         return tuple(prefix + one for one in ids)
 
     return replace(
         road_map,
-        lanes=tuple(replace(one, id=prefix + one.id, successors=all_of(one.successors),
-                            predecessors=all_of(one.predecessors),
-                            junction=one.junction and prefix + one.junction)
-                    for one in road_map.lanes),
-        stop_lines=tuple(replace(one, id=prefix + one.id, lanes=all_of(one.lanes),
-                                 signals=all_of(one.signals),
-                                 junction=one.junction and prefix + one.junction)
-                         for one in road_map.stop_lines),
-        signals=tuple(replace(one, id=prefix + one.id, lanes=all_of(one.lanes),
-                              group=one.group and prefix + one.group)
-                      for one in road_map.signals),
+        lanes=tuple(
+            replace(
+                one,
+                id=prefix + one.id,
+                successors=all_of(one.successors),
+                predecessors=all_of(one.predecessors),
+                junction=one.junction and prefix + one.junction,
+            )
+            for one in road_map.lanes
+        ),
+        stop_lines=tuple(
+            replace(
+                one,
+                id=prefix + one.id,
+                lanes=all_of(one.lanes),
+                signals=all_of(one.signals),
+                junction=one.junction and prefix + one.junction,
+            )
+            for one in road_map.stop_lines
+        ),
+        signals=tuple(
+            replace(
+                one,
+                id=prefix + one.id,
+                lanes=all_of(one.lanes),
+                group=one.group and prefix + one.group,
+            )
+            for one in road_map.signals
+        ),
         signal_programs=tuple(
-            SignalProgram(prefix + one.id, tuple(
-                replace(stage, green_groups=all_of(stage.green_groups)) for stage in one.stages))
-            for one in road_map.signal_programs),
+            SignalProgram(
+                prefix + one.id,
+                tuple(
+                    replace(stage, green_groups=all_of(stage.green_groups)) for stage in one.stages
+                ),
+            )
+            for one in road_map.signal_programs
+        ),
     )

@@ -22,8 +22,19 @@ class Observer:
     def __init__(self, simulator) -> None:
         self.simulator, self.map = simulator, simulator.maps[0]
         scene = simulator.scene
-        for name in ("body", "traits", "place", "route", "persona", "duty", "boxes", "dt", "clock",
-                     "seed", "agent_count"):
+        for name in (
+            "body",
+            "traits",
+            "place",
+            "route",
+            "persona",
+            "duty",
+            "boxes",
+            "dt",
+            "clock",
+            "seed",
+            "agent_count",
+        ):
             setattr(self, name, getattr(scene, name).numpy())
 
     def given(self, world, agent) -> list[float]:
@@ -32,12 +43,19 @@ class Observer:
         place, route = self.place[world, agent], self.route[world, agent]
         duty = self.duty[world, agent]
         row = [
-            place["offset"] / 2.0, np.arctan2(place["heading_sin"], place["heading_cos"]),
-            place["curvature"] * 10.0, body["speed"] / 20.0, place["speed_limit"] / 20.0,
-            body["steering"] * 2.0, body["acceleration"] / 5.0,
-            body["lateral_acceleration"] / 4.0, traits["acceleration_scale"] - 1.0,
-            traits["throttle_scale"] - 1.0, traits["steering_scale"] - 1.0,
-            traits["length"] / 5.0, traits["width"] / 2.0,
+            place["offset"] / 2.0,
+            np.arctan2(place["heading_sin"], place["heading_cos"]),
+            place["curvature"] * 10.0,
+            body["speed"] / 20.0,
+            place["speed_limit"] / 20.0,
+            body["steering"] * 2.0,
+            body["acceleration"] / 5.0,
+            body["lateral_acceleration"] / 4.0,
+            traits["acceleration_scale"] - 1.0,
+            traits["throttle_scale"] - 1.0,
+            traits["steering_scale"] - 1.0,
+            traits["length"] / 5.0,
+            traits["width"] / 2.0,
         ]
         count, index = int(route["waypoint_count"]), int(route["waypoint_index"])
         for k in range(4):
@@ -51,10 +69,17 @@ class Observer:
         row += [float(p) / top for p, top in zip(persona, tops, strict=True)]
         row += [traits["speed_scale"] - 1.0, self.dt[world] * 4.0]
         row += [float(traits["kind"] == kind) for kind in range(4)]
-        row += [float(index + 1 >= count), (count - index) / 10.0,
-                float(duty["stopped_control"] >= 0), float(place["on_lane"]),
-                body["jerk"] / 10.0, body["lateral_jerk"] / 10.0, float(traits["delay"]),
-                traits["friction"], place["half_width"] / 2.0]
+        row += [
+            float(index + 1 >= count),
+            (count - index) / 10.0,
+            float(duty["stopped_control"] >= 0),
+            float(place["on_lane"]),
+            body["jerk"] / 10.0,
+            body["lateral_jerk"] / 10.0,
+            float(traits["delay"]),
+            traits["friction"],
+            place["half_width"] / 2.0,
+        ]
         return [float(value) for value in row]
 
     def road(self, world, agent) -> np.ndarray:
@@ -70,8 +95,14 @@ class Observer:
             seen = self.map.road_points[point]
             x, y = in_frame(body, seen["x"], seen["y"])
             turn = np.arctan2(seen["sin"], seen["cos"]) - np.arctan2(body["sin"], body["cos"])
-            token[:] = (x / 50.0, y / 50.0, np.cos(turn), np.sin(turn), seen["half_width"] / 5.0,
-                        seen["kind"])
+            token[:] = (
+                x / 50.0,
+                y / 50.0,
+                np.cos(turn),
+                np.sin(turn),
+                seen["half_width"] / 5.0,
+                seen["kind"],
+            )
         return tokens
 
     def partners(self, world, agent) -> np.ndarray:
@@ -94,10 +125,18 @@ class Observer:
             x, y = in_frame(me, there["x"], there["y"])
             turn = float(there["heading"]) - float(me["heading"])
             speed = float(there["speed"])
-            token[:] = (x / 50.0, y / 50.0, np.cos(turn), np.sin(turn),
-                        (speed * np.cos(turn) - me["speed"]) / 20.0, speed * np.sin(turn) / 20.0,
-                        size["length"] / 10.0, size["width"] / 4.0, (there["z"] - me["z"]) / 5.0,
-                        (size["kind"] + 1) / 4.0)
+            token[:] = (
+                x / 50.0,
+                y / 50.0,
+                np.cos(turn),
+                np.sin(turn),
+                (speed * np.cos(turn) - me["speed"]) / 20.0,
+                speed * np.sin(turn) / 20.0,
+                size["length"] / 10.0,
+                size["width"] / 4.0,
+                (there["z"] - me["z"]) / 5.0,
+                (size["kind"] + 1) / 4.0,
+            )
         return tokens
 
     def controls(self, world, agent) -> np.ndarray:
@@ -119,20 +158,28 @@ class Observer:
                 continue
             x = 0.5 * (control["left_x"] + control["right_x"])
             y = 0.5 * (control["left_y"] + control["right_y"])
-            gap = ((x - body["x"] - half * body["cos"]) * control["cos"]
-                   + (y - body["y"] - half * body["sin"]) * control["sin"])
+            gap = (x - body["x"] - half * body["cos"]) * control["cos"] + (
+                y - body["y"] - half * body["sin"]
+            ) * control["sin"]
             state = {"go": 0.0, "caution": 0.5, "stop": 0.0}
             if control["rule"] == RULE_LIGHT:
                 shown = self.light(world, control)
-                state = {"go": float(shown == lights.GREEN),
-                         "caution": float(shown == lights.YELLOW),
-                         "stop": float(shown == lights.RED)}
+                state = {
+                    "go": float(shown == lights.GREEN),
+                    "caution": float(shown == lights.YELLOW),
+                    "stop": float(shown == lights.RED),
+                }
             elif control["rule"] == RULE_STOP:
                 made = duty["stopped_control"] == control_index
                 state = {"go": 0.0, "caution": 1.0, "stop": float(not made)}
             if any(state.values()):
-                found.append([(gap if left < 10.0 else left) / 50.0,
-                              *(v / 50.0 for v in in_frame(body, x, y)), *state.values()])
+                found.append(
+                    [
+                        (gap if left < 10.0 else left) / 50.0,
+                        *(v / 50.0 for v in in_frame(body, x, y)),
+                        *state.values(),
+                    ]
+                )
         for token, values in zip(tokens, found, strict=False):
             token[:] = values
         return tokens
@@ -141,7 +188,8 @@ class Observer:
         """What a light shows now."""
         number = int(self.map.programs["number"][control["program"]])
         off, always, scales, phase = lights.drawn(
-            self.simulator.settings.lights, int(self.seed[world]), number, int(control["light"]))
+            self.simulator.settings.lights, int(self.seed[world]), number, int(control["light"])
+        )
         if off:
             return lights.OFF
         if always:
@@ -155,7 +203,11 @@ class Observer:
 
     def row(self, world, agent) -> np.ndarray:
         """The whole row, padded as the layout says."""
-        slots = [np.array(self.given(world, agent)), self.road(world, agent).ravel(),
-                 self.partners(world, agent).ravel(), self.controls(world, agent).ravel()]
+        slots = [
+            np.array(self.given(world, agent)),
+            self.road(world, agent).ravel(),
+            self.partners(world, agent).ravel(),
+            self.controls(world, agent).ravel(),
+        ]
         row = np.concatenate(slots)
         return np.concatenate([row, np.zeros(self.simulator.layout.width - len(row))])

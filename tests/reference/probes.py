@@ -26,10 +26,15 @@ wp.config.quiet = True
 
 
 @wp.kernel(enable_backward=False)
-def _random(seed: wp.array(dtype=wp.uint32), agent: wp.array(dtype=int),
-            step: wp.array(dtype=int), purpose: wp.array(dtype=int),
-            index: wp.array(dtype=int), unit_out: wp.array(dtype=float),
-            normal_out: wp.array(dtype=float)):
+def _random(
+    seed: wp.array(dtype=wp.uint32),
+    agent: wp.array(dtype=int),
+    step: wp.array(dtype=int),
+    purpose: wp.array(dtype=int),
+    index: wp.array(dtype=int),
+    unit_out: wp.array(dtype=float),
+    normal_out: wp.array(dtype=float),
+):
     i = wp.tid()
     state = stream(seed[i], agent[i], step[i], purpose[i])
     unit_out[i] = unit(state, index[i])
@@ -37,41 +42,58 @@ def _random(seed: wp.array(dtype=wp.uint32), agent: wp.array(dtype=int),
 
 
 @wp.kernel(enable_backward=False)
-def _advance(body: wp.array(dtype=Body), traits: wp.array(dtype=Traits),
-             command: wp.array(dtype=wp.vec2), dt: wp.array(dtype=float),
-             body_out: wp.array(dtype=Body)):
+def _advance(
+    body: wp.array(dtype=Body),
+    traits: wp.array(dtype=Traits),
+    command: wp.array(dtype=wp.vec2),
+    dt: wp.array(dtype=float),
+    body_out: wp.array(dtype=Body),
+):
     i = wp.tid()
     body_out[i] = advance(body[i], traits[i], command[i], dt[i])
 
 
 @wp.kernel(enable_backward=False)
-def _drive_by_jerk(body: wp.array(dtype=Body), traits: wp.array(dtype=Traits),
-                   jerk: wp.array(dtype=wp.vec2), dt: wp.array(dtype=float),
-                   body_out: wp.array(dtype=Body)):
+def _drive_by_jerk(
+    body: wp.array(dtype=Body),
+    traits: wp.array(dtype=Traits),
+    jerk: wp.array(dtype=wp.vec2),
+    dt: wp.array(dtype=float),
+    body_out: wp.array(dtype=Body),
+):
     i = wp.tid()
     command = command_from_jerk(body[i], traits[i], jerk[i][0], jerk[i][1], dt[i])
     body_out[i] = advance(body[i], traits[i], command, dt[i])
 
 
 @wp.kernel(enable_backward=False)
-def _displace(body: wp.array(dtype=Body), traits: wp.array(dtype=Traits),
-              move: wp.array(dtype=wp.vec3), dt: wp.array(dtype=float),
-              body_out: wp.array(dtype=Body)):
+def _displace(
+    body: wp.array(dtype=Body),
+    traits: wp.array(dtype=Traits),
+    move: wp.array(dtype=wp.vec3),
+    dt: wp.array(dtype=float),
+    body_out: wp.array(dtype=Body),
+):
     i = wp.tid()
     body_out[i] = displace(body[i], traits[i], move[i][0], move[i][1], move[i][2], dt[i])
 
 
 @wp.kernel(enable_backward=False)
-def _jerks(action: wp.array(dtype=int), given: wp.array(dtype=wp.vec2),
-           out: wp.array(dtype=wp.vec2)):
+def _jerks(
+    action: wp.array(dtype=int), given: wp.array(dtype=wp.vec2), out: wp.array(dtype=wp.vec2)
+):
     i = wp.tid()
     out[i] = jerks_of(action[i], given[i][0], given[i][1])
 
 
 @wp.kernel(enable_backward=False)
-def _touched(body: wp.array(dtype=Body), size: wp.array(dtype=Traits),
-             other: wp.array(dtype=Body), other_size: wp.array(dtype=Traits),
-             out: wp.array(dtype=int)):
+def _touched(
+    body: wp.array(dtype=Body),
+    size: wp.array(dtype=Traits),
+    other: wp.array(dtype=Body),
+    other_size: wp.array(dtype=Traits),
+    out: wp.array(dtype=int),
+):
     i = wp.tid()
     out[i] = wp.where(touched(body[i], size[i], other[i], other_size[i]), 1, 0)
 
@@ -83,32 +105,53 @@ def _same_level(z: wp.array(dtype=wp.vec3), out: wp.array(dtype=int)):
 
 
 @wp.kernel(enable_backward=False)
-def _lights(rules: Rules, road: MapArrays, control: wp.array(dtype=int),
-            seed: wp.array(dtype=wp.uint32), time: wp.array(dtype=float),
-            out: wp.array(dtype=int)):
+def _lights(
+    rules: Rules,
+    road: MapArrays,
+    control: wp.array(dtype=int),
+    seed: wp.array(dtype=wp.uint32),
+    time: wp.array(dtype=float),
+    out: wp.array(dtype=int),
+):
     i = wp.tid()
     out[i] = light_state(rules, road, road.controls[control[i]], seed[i], time[i])
 
 
 @wp.kernel(enable_backward=False)
-def _locate(road: MapArrays, route: wp.array(dtype=Route), before: wp.array(dtype=Place),
-            body: wp.array(dtype=Body), traits: wp.array(dtype=Traits),
-            out: wp.array(dtype=Place)):
+def _locate(
+    road: MapArrays,
+    route: wp.array(dtype=Route),
+    before: wp.array(dtype=Place),
+    body: wp.array(dtype=Body),
+    traits: wp.array(dtype=Traits),
+    out: wp.array(dtype=Place),
+):
     i = wp.tid()
     out[i] = locate(road, road.maps[0], route[i], before[i], body[i], traits[i])
 
 
 @wp.kernel(enable_backward=False)
-def _reward(persona: wp.array(dtype=PersonaVector), body: wp.array(dtype=Body),
-            place: wp.array(dtype=Place), facts: wp.array(dtype=int),
-            dt: wp.array(dtype=float), out: wp.array(dtype=RewardVector)):
+def _reward(
+    persona: wp.array(dtype=PersonaVector),
+    body: wp.array(dtype=Body),
+    place: wp.array(dtype=Place),
+    facts: wp.array(dtype=int),
+    dt: wp.array(dtype=float),
+    out: wp.array(dtype=RewardVector),
+):
     i = wp.tid()
     out[i] = reward_terms(persona[i], body[i], place[i], facts[i], dt[i])
 
 
 @wp.kernel(enable_backward=False)
-def _plan(rules: Rules, road: MapArrays, place: wp.array(dtype=Place), kind: int,
-          seed: wp.array(dtype=wp.uint32), out: wp.array(dtype=Route)):
+def _plan(
+    rules: Rules,
+    road: MapArrays,
+    place: wp.array(dtype=Place),
+    kind: int,
+    seed: wp.array(dtype=wp.uint32),
+    out: wp.array(dtype=Route),
+):
     i = wp.tid()
     out[i] = plan_route(rules, road, place[i], kind, seed[i], i, 0)
 
@@ -120,8 +163,12 @@ def _idm(rules: Rules, state: wp.array(dtype=wp.vec4), out: wp.array(dtype=float
 
 
 @wp.kernel(enable_backward=False)
-def _pursuit(body: wp.array(dtype=Body), traits: wp.array(dtype=Traits),
-             point: wp.array(dtype=wp.vec2), out: wp.array(dtype=float)):
+def _pursuit(
+    body: wp.array(dtype=Body),
+    traits: wp.array(dtype=Traits),
+    point: wp.array(dtype=wp.vec2),
+    out: wp.array(dtype=float),
+):
     i = wp.tid()
     out[i] = pursuit_steering(body[i], traits[i], point[i][0], point[i][1])
 
@@ -136,8 +183,9 @@ def _call(kernel, outputs, *inputs):
             rows = len(value) if rows is None else rows
             value = wp.array(np.ascontiguousarray(value), dtype=kind.dtype, device="cpu")
         given.append(value)
-    results = [wp.zeros(rows, dtype=names[len(inputs) + k][1].dtype, device="cpu")
-               for k in range(outputs)]
+    results = [
+        wp.zeros(rows, dtype=names[len(inputs) + k][1].dtype, device="cpu") for k in range(outputs)
+    ]
     wp.launch(kernel, dim=rows, inputs=given, outputs=results, device="cpu")
     found = [result.numpy() for result in results]
     return found[0] if outputs == 1 else found
@@ -153,8 +201,15 @@ def records(struct, rows: int, **fields) -> np.ndarray:
 
 def random_numbers(seed, agent, step, purpose, index):
     """(unit, normal) draws, one row a case."""
-    return _call(_random, 2, np.uint32(seed), np.int32(agent), np.int32(step),
-                 np.int32(purpose), np.int32(index))
+    return _call(
+        _random,
+        2,
+        np.uint32(seed),
+        np.int32(agent),
+        np.int32(step),
+        np.int32(purpose),
+        np.int32(index),
+    )
 
 
 def move(body, traits, command, dt):

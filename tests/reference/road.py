@@ -21,8 +21,9 @@ def lane_surface(lane, origin=(0.0, 0.0, 0.0)):
 
 def drivable_surface(road_map, origin=(0.0, 0.0, 0.0)):
     """Union of all lanes that wheels may be on; slits below 2 mm are closed."""
-    union = shapely.union_all([lane_surface(lane, origin) for lane in road_map.lanes
-                               if lane.is_drivable])
+    union = shapely.union_all(
+        [lane_surface(lane, origin) for lane in road_map.lanes if lane.is_drivable]
+    )
     return union.buffer(1e-3, join_style="mitre").buffer(-1e-3, join_style="mitre")
 
 
@@ -31,6 +32,7 @@ EDGES = ("back", "right", "front", "left")
 
 def quads(segments) -> np.ndarray:
     """Corners (N, 4, 2) of compiled segments whose four edges all have length."""
+
     def meet(one, other):
         a = np.stack([segments[f"{one}_x"], segments[f"{one}_y"]], -1).astype(float)
         b = np.stack([segments[f"{other}_x"], segments[f"{other}_y"]], -1).astype(float)
@@ -42,8 +44,10 @@ def quads(segments) -> np.ndarray:
 
 def clipped(segment, half=30.0):
     """Polygon of one compiled segment: a box cut by each of its half-planes in turn."""
-    ring = [np.array([segment["x"] + a * half, segment["y"] + b * half], float)
-            for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
+    ring = [
+        np.array([segment["x"] + a * half, segment["y"] + b * half], float)
+        for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))
+    ]
     for edge in EDGES:
         normal = np.array([segment[f"{edge}_x"], segment[f"{edge}_y"]], float)
         over = [normal @ point - float(segment[f"{edge}_bound"]) for point in ring]
@@ -86,8 +90,9 @@ class BruteForce:
         """Whether rounding could decide which polygons hold a point."""
         point = shapely.Point(x, y)
         near = self.tree.query(point, predicate="dwithin", distance=distance)
-        return bool((shapely.distance(shapely.boundary(self.polygons[near]), point)
-                     < distance).any())
+        return bool(
+            (shapely.distance(shapely.boundary(self.polygons[near]), point) < distance).any()
+        )
 
     def lane(self, body, before_lane, route_lanes, kind) -> tuple[int, bool]:
         """(lane, whether another choice was nearly as good); -1 where no lane is there.
@@ -117,6 +122,5 @@ class BruteForce:
 def corners_of(x, y, heading, length, width) -> np.ndarray:
     """Corners (4, 2) of a box, counter-clockwise."""
     cos, sin = np.cos(heading), np.sin(heading)
-    local = 0.5 * np.array([[length, width], [-length, width], [-length, -width],
-                            [length, -width]])
+    local = 0.5 * np.array([[length, width], [-length, width], [-length, -width], [length, -width]])
     return local @ np.array([[cos, sin], [-sin, cos]]) + [x, y]

@@ -27,7 +27,10 @@ KEEP = 7
 BIT = {name: 1 << k for k, name in enumerate(EVENT_NAMES)}
 
 PLAIN = SimulatorSettings(
-    worlds=1, agents=4, time_steps=(0.1,), respawn=False,
+    worlds=1,
+    agents=4,
+    time_steps=(0.1,),
+    respawn=False,
     spawn=SpawnSettings(cyclists=0.0, pedestrians=0.0, truck_share=0.0, lane_change=0.0),
     traffic=TrafficSettings(blind=0.0, braking=0.0),
     lights=LightSettings.as_mapped(),
@@ -49,10 +52,34 @@ class Stage:
         self.simulator = Simulator(compiled, start, seed=seed, threads=threads)
         self.map = self.simulator.maps[0]
         scene = self.simulator.scene
-        self.view = {name: getattr(scene, name).numpy() for name in (
-            "body", "traits", "persona", "place", "route", "duty", "boxes", "status", "clock",
-            "dt", "events", "reward", "reward_terms", "terminated", "truncated", "active", "learn",
-            "observation", "command", "past_lane", "agent_count", "seed", "past_actions")}
+        self.view = {
+            name: getattr(scene, name).numpy()
+            for name in (
+                "body",
+                "traits",
+                "persona",
+                "place",
+                "route",
+                "duty",
+                "boxes",
+                "status",
+                "clock",
+                "dt",
+                "events",
+                "reward",
+                "reward_terms",
+                "terminated",
+                "truncated",
+                "active",
+                "learn",
+                "observation",
+                "command",
+                "past_lane",
+                "agent_count",
+                "seed",
+                "past_actions",
+            )
+        }
         self.view["status"][:] = 0
         self.view["active"][:] = 0
         self.view["boxes"][:, 8] = -1.0
@@ -80,9 +107,30 @@ class Stage:
         heading = np.arctan2(piece["sin"], piece["cos"]) + heading_error
         return x, y, piece["z"] + along * piece["slope"], heading, first + at
 
-    def put(self, lane_id, arc, *, slot=0, world=0, speed=0.0, offset=0.0, heading_error=0.0,
-            route=None, goal=None, kind="car", driver=0, model=0, size=(4.0, 2.0),
-            acceleration=0.0, age=0.0, past=None, delay=0, z=None, direction=1, **persona):
+    def put(
+        self,
+        lane_id,
+        arc,
+        *,
+        slot=0,
+        world=0,
+        speed=0.0,
+        offset=0.0,
+        heading_error=0.0,
+        route=None,
+        goal=None,
+        kind="car",
+        driver=0,
+        model=0,
+        size=(4.0, 2.0),
+        acceleration=0.0,
+        age=0.0,
+        past=None,
+        delay=0,
+        z=None,
+        direction=1,
+        **persona,
+    ):
         """Places a road user.
 
         Args:
@@ -136,12 +184,25 @@ class Stage:
         self._plan(at, lane_id, arc, route, goal)
         duty = self.duty[at]
         duty["stopped_control"], duty["age"], duty["walk_direction"] = -1, age, direction
-        weights = {name: low for name, (low, _) in
-                   zip(PERSONA_NAMES, self.simulator.settings.persona.ranges(), strict=True)}
+        weights = {
+            name: low
+            for name, (low, _) in zip(
+                PERSONA_NAMES, self.simulator.settings.persona.ranges(), strict=True
+            )
+        }
         self.persona[at] = list((weights | persona).values())
         self.past_actions[at] = KEEP if self.simulator.action_space.is_discrete else 0.0
-        self.boxes[world, :, slot] = (x, y, body["z"], body["cos"], body["sin"], speed,
-                                      0.5 * size[0], 0.5 * size[1], traits["kind"])
+        self.boxes[world, :, slot] = (
+            x,
+            y,
+            body["z"],
+            body["cos"],
+            body["sin"],
+            speed,
+            0.5 * size[0],
+            0.5 * size[1],
+            traits["kind"],
+        )
         self.status[at], self.active[at] = 1, 1
         self.learn[at] = driver != SCRIPTED
         return self

@@ -11,11 +11,21 @@ def body_rows(cases):
     """Body and size rows of ((x, y, heading), (x, y, heading), length, width) cases."""
     before, after = np.array([c[0] for c in cases]), np.array([c[1] for c in cases])
     body = probes.records(
-        Body, len(cases), x=after[:, 0], y=after[:, 1], heading=after[:, 2],
-        cos=np.cos(after[:, 2]), sin=np.sin(after[:, 2]), past_x=before[:, 0],
-        past_y=before[:, 1], past_cos=np.cos(before[:, 2]), past_sin=np.sin(before[:, 2]))
-    traits = probes.records(Traits, len(cases), length=[c[2] for c in cases],
-                            width=[c[3] for c in cases])
+        Body,
+        len(cases),
+        x=after[:, 0],
+        y=after[:, 1],
+        heading=after[:, 2],
+        cos=np.cos(after[:, 2]),
+        sin=np.sin(after[:, 2]),
+        past_x=before[:, 0],
+        past_y=before[:, 1],
+        past_cos=np.cos(before[:, 2]),
+        past_sin=np.sin(before[:, 2]),
+    )
+    traits = probes.records(
+        Traits, len(cases), length=[c[2] for c in cases], width=[c[3] for c in cases]
+    )
     return body, traits
 
 
@@ -28,8 +38,12 @@ def random_case(rng, reach, turn):
     way = heading + rng.normal(0.0, 0.2)
     half = 0.5 * step * np.array([np.cos(way), np.sin(way)])
     change = rng.uniform(-turn, turn)
-    return ((*(middle - half), heading - 0.5 * change), (*(middle + half), heading + 0.5 * change),
-            length, width)
+    return (
+        (*(middle - half), heading - 0.5 * change),
+        (*(middle + half), heading + 0.5 * change),
+        length,
+        width,
+    )
 
 
 @pytest.mark.parametrize(("turn", "cases"), [(0.0, 500), (0.35, 400)])
@@ -73,7 +87,11 @@ def test_a_millimetre_apart_is_apart():
 def test_levels_part_by_more_than_a_slope_of_one_in_five_explains():
     # 1.5 m and 20 % of the distance.
     assert probes.on_same_level([0, 0, 0, 0], [1.4, 1.6, 2.4, 2.6], [0, 0, 5, 5]).tolist() == [
-        True, False, True, False]
+        True,
+        False,
+        True,
+        False,
+    ]
 
 
 def test_fast_cars_do_not_tunnel_through_each_other(straight):

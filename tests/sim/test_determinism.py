@@ -18,11 +18,15 @@ from gigalane.sim.simulator import Simulator
 from reference import maps
 
 LIVELY = SimulatorSettings(
-    worlds=1, agents=12, agents_least=6, episode_s=8.0,
+    worlds=1,
+    agents=12,
+    agents_least=6,
+    episode_s=8.0,
     spawn=SpawnSettings(cyclists=0.1, pedestrians=0.2, single_track=0.3, delay=2),
     traffic=TrafficSettings(scripted=0.3, blind=0.1, braking=0.2, braking_rate=0.3),
-    observation=ObservationSettings(lane_dropout=0.3, edge_dropout=0.2, position_noise=0.1,
-                                    velocity_noise=0.1),
+    observation=ObservationSettings(
+        lane_dropout=0.3, edge_dropout=0.2, position_noise=0.1, velocity_noise=0.1
+    ),
 )
 """Everything random at once."""
 
@@ -57,8 +61,10 @@ def both(ring, tee):
 
 
 def test_world_evolves_alike_in_batches_of_any_size(both):
-    runs = {worlds: drive(Simulator(both, replace(LIVELY, worlds=worlds), seed=9, threads=1))
-            for worlds in (1, 3, 64)}
+    runs = {
+        worlds: drive(Simulator(both, replace(LIVELY, worlds=worlds), seed=9, threads=1))
+        for worlds in (1, 3, 64)
+    }
     assert_same(bits(runs[1], 0), bits(runs[64], 0))
     for world in range(3):
         assert_same(bits(runs[3], world), bits(runs[64], world))
@@ -67,8 +73,10 @@ def test_world_evolves_alike_in_batches_of_any_size(both):
 
 
 def test_threads_do_not_change_a_bit(both):
-    runs = [drive(Simulator(both, replace(LIVELY, worlds=23), seed=4, threads=threads))
-            for threads in (1, 2, 5)]
+    runs = [
+        drive(Simulator(both, replace(LIVELY, worlds=23), seed=4, threads=threads))
+        for threads in (1, 2, 5)
+    ]
     for world in range(23):
         assert_same(bits(runs[0], world), bits(runs[1], world))
         assert_same(bits(runs[0], world), bits(runs[2], world))
@@ -84,8 +92,9 @@ def test_reset_with_the_same_seed_starts_the_same_run(both):
 
 
 def test_seeds_and_worlds_differ(ring):
-    bodies = [Simulator(ring, replace(LIVELY, worlds=4), seed=s).scene.body.numpy().copy()
-              for s in (0, 1)]
+    bodies = [
+        Simulator(ring, replace(LIVELY, worlds=4), seed=s).scene.body.numpy().copy() for s in (0, 1)
+    ]
     flat = [world.tobytes() for run in bodies for world in run]
     assert len(set(flat)) == 8
 
@@ -183,8 +192,12 @@ def test_stage_by_stage_launches_give_the_fused_kernels_bits(both):
 def test_permuted_road_users_fare_as_before(ring):
     # Random draws belong to slots, so everything random after the start is switched off.
     settings = SimulatorSettings(
-        worlds=2, agents=12, respawn=False, spawn=SpawnSettings(pedestrians=0.0, delay=2),
-        traffic=TrafficSettings(scripted=0.4, blind=0.1, braking=0.0))
+        worlds=2,
+        agents=12,
+        respawn=False,
+        spawn=SpawnSettings(pedestrians=0.0, delay=2),
+        traffic=TrafficSettings(scripted=0.4, blind=0.1, braking=0.0),
+    )
     plain, shuffled = (Simulator(ring, settings, seed=31) for _ in range(2))
     order = np.random.default_rng(1).permutation(12)
     arrays = {}

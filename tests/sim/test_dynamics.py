@@ -7,17 +7,31 @@ from reference import probes
 from reference.dynamics import Car, Motion
 
 RNG = np.random.default_rng(1)
-MOTION = ("x", "y", "heading", "speed", "acceleration", "lateral_acceleration", "steering",
-          "side_speed", "yaw_rate")
+MOTION = (
+    "x",
+    "y",
+    "heading",
+    "speed",
+    "acceleration",
+    "lateral_acceleration",
+    "steering",
+    "side_speed",
+    "yaw_rate",
+)
 
 
 def rows_of(motions, cars, model=KINEMATIC):
     """Struct rows of twins' states."""
-    body = probes.records(Body, len(motions), **{
-        name: [getattr(m, name) for m in motions] for name in MOTION})
+    body = probes.records(
+        Body, len(motions), **{name: [getattr(m, name) for m in motions] for name in MOTION}
+    )
     body["cos"], body["sin"] = np.cos(body["heading"]), np.sin(body["heading"])
-    traits = probes.records(Traits, len(cars), model=model, **{
-        name: [getattr(c, name) for c in cars] for name in Car.__dataclass_fields__})
+    traits = probes.records(
+        Traits,
+        len(cars),
+        model=model,
+        **{name: [getattr(c, name) for c in cars] for name in Car.__dataclass_fields__},
+    )
     return body, traits
 
 
@@ -33,13 +47,18 @@ def assert_same_motion(body, motions, position=2e-5, other=2e-5):
 
 
 def random_cars(count):
-    return [Car(*row) for row in RNG.uniform([1.0, 0.8, 0.8, 0.67, 0.67, 0.5],
-                                             [4.2, 1.25, 1.25, 1.5, 1.5, 1.0], (count, 6))]
+    return [
+        Car(*row)
+        for row in RNG.uniform(
+            [1.0, 0.8, 0.8, 0.67, 0.67, 0.5], [4.2, 1.25, 1.25, 1.5, 1.5, 1.0], (count, 6)
+        )
+    ]
 
 
 def random_motions(count, least=-2.0, **fixed):
-    columns = RNG.uniform([-50, -50, -3.1, least, -5, -4, -0.55],
-                          [50, 50, 3.1, 20, 2.5, 4, 0.55], (count, 7))
+    columns = RNG.uniform(
+        [-50, -50, -3.1, least, -5, -4, -0.55], [50, 50, 3.1, 20, 2.5, 4, 0.55], (count, 7)
+    )
     return [Motion(*row, **fixed) for row in columns]
 
 
@@ -53,8 +72,10 @@ def test_jerk_bicycle_follows_the_papers_steps():
     dt = np.float64(np.float32(dt))
     start = [Motion(*(float(row[n]) for n in MOTION)) for row in body]
     same_cars = [Car(*(float(row[n]) for n in Car.__dataclass_fields__)) for row in traits]
-    expected = [twin.bicycle_by_jerk(m, c, *map(float, j), float(t))
-                for m, c, j, t in zip(start, same_cars, jerk, dt, strict=True)]
+    expected = [
+        twin.bicycle_by_jerk(m, c, *map(float, j), float(t))
+        for m, c, j, t in zip(start, same_cars, jerk, dt, strict=True)
+    ]
     # Where 1/v² amplifies rounding of a tiny speed the steering rate limit decides anyway.
     assert_same_motion(after, expected)
 
@@ -123,25 +144,44 @@ def test_unicycle_equals_its_twin():
     command = RNG.uniform([-3, -1], [2, 1], (100, 2))
     body, traits = rows_of(motions, cars, UNICYCLE)
     after = probes.move(body, traits, command, [0.25] * 100)
-    expected = [twin.unicycle(m, c, *map(float, u), 0.25)
-                for m, c, u in zip(motions, cars, command, strict=True)]
+    expected = [
+        twin.unicycle(m, c, *map(float, u), 0.25)
+        for m, c, u in zip(motions, cars, command, strict=True)
+    ]
     assert_same_motion(after, expected)
 
 
 def test_single_track_converges_to_a_fine_runge_kutta_solution():
     cars = random_cars(30)
-    motions = [Motion(x=m.x, y=m.y, heading=m.heading, speed=abs(m.speed) + 4.0,
-                      steering=0.15 * m.steering, side_speed=0.1 * m.acceleration,
-                      yaw_rate=0.05 * m.lateral_acceleration) for m in random_motions(30)]
+    motions = [
+        Motion(
+            x=m.x,
+            y=m.y,
+            heading=m.heading,
+            speed=abs(m.speed) + 4.0,
+            steering=0.15 * m.steering,
+            side_speed=0.1 * m.acceleration,
+            yaw_rate=0.05 * m.lateral_acceleration,
+        )
+        for m in random_motions(30)
+    ]
     cars = [Car(c.wheelbase, 1.0, 1.0, 1.0, 1.5, c.friction) for c in cars]
     command = RNG.uniform([-4, -0.1], [2, 0.1], (30, 2))
     body, traits = rows_of(motions, cars, SINGLE_TRACK)
     after = probes.move(body, traits, command, [0.1] * 30)
-    expected = [twin.single_track(m, c, *map(float, u), 0.1, steps=200)
-                for m, c, u in zip(motions, cars, command, strict=True)]
+    expected = [
+        twin.single_track(m, c, *map(float, u), 0.1, steps=200)
+        for m, c, u in zip(motions, cars, command, strict=True)
+    ]
     # First order in steps of 20 ms: errors of a few per cent of what changes in the step.
-    for name, bound in (("x", 0.03), ("y", 0.03), ("heading", 0.02), ("speed", 0.05),
-                        ("side_speed", 0.15), ("yaw_rate", 0.15)):
+    for name, bound in (
+        ("x", 0.03),
+        ("y", 0.03),
+        ("heading", 0.02),
+        ("speed", 0.05),
+        ("side_speed", 0.15),
+        ("yaw_rate", 0.15),
+    ):
         gap = after[name] - np.array([getattr(m, name) for m in expected])
         if name == "heading":
             gap = np.angle(np.exp(1j * gap))
@@ -150,8 +190,9 @@ def test_single_track_converges_to_a_fine_runge_kutta_solution():
 
 def test_single_track_tyres_cannot_exceed_the_friction_limit():
     for friction in (0.3, 0.9):
-        body, traits = rows_of([Motion(speed=18.0)], [Car(friction=friction, speed_scale=1.5)],
-                               SINGLE_TRACK)
+        body, traits = rows_of(
+            [Motion(speed=18.0)], [Car(friction=friction, speed_scale=1.5)], SINGLE_TRACK
+        )
         largest = 0.0
         for _ in range(40):
             body = probes.move(body, traits, [(0.0, 0.3)], [0.1])
@@ -175,16 +216,21 @@ def test_road_user_notes_the_pose_it_left_and_the_jerk_it_felt():
     after = probes.move(body, traits, RNG.uniform([-5, -0.5], [2.5, 0.5], (50, 2)), [0.2] * 50)
     assert np.array_equal(after["past_x"], body["x"])
     assert np.array_equal(after["past_sin"], body["sin"])
-    np.testing.assert_allclose(after["jerk"], (after["acceleration"] - body["acceleration"]) / 0.2,
-                               rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        after["jerk"], (after["acceleration"] - body["acceleration"]) / 0.2, rtol=1e-4, atol=1e-4
+    )
     gap = after["lateral_acceleration"] - body["lateral_acceleration"]
     np.testing.assert_allclose(after["lateral_jerk"], gap / 0.2, rtol=1e-4, atol=1e-3)
 
 
 def test_displacement_is_limited_to_what_could_be_driven():
     body, traits = rows_of([Motion(x=1.0, y=2.0, heading=0.5 * np.pi, speed=10.0)] * 4, [Car()] * 4)
-    moved = probes.displaced(body, traits, [(1.0, 0.2, 0.1), (9.0, 0.0, 0.0), (-1.0, 0.0, 0.0),
-                                            (1.0, 3.0, -2.0)], [0.1] * 4)
+    moved = probes.displaced(
+        body,
+        traits,
+        [(1.0, 0.2, 0.1), (9.0, 0.0, 0.0), (-1.0, 0.0, 0.0), (1.0, 3.0, -2.0)],
+        [0.1] * 4,
+    )
     # 1 m ahead is north here, left is west; 20 m/s and 2 m/s backwards; half as far aside as
     # ahead; 1 rad/s.
     np.testing.assert_allclose(moved["y"], [3.0, 4.0, 1.8, 3.0], atol=1e-6)
@@ -206,8 +252,12 @@ def test_replaying_jerks_inferred_from_a_motion_gives_the_same_motion():
     car, dt = Car(wheelbase=2.9), 0.2
     rng = np.random.default_rng(5)
     # A gentle drive: no limit is met, no sign flips, so that the jerks can be told from states.
-    motion = Motion(speed=9.0, acceleration=0.3, lateral_acceleration=0.4,
-                    steering=float(np.arctan(0.4 / 81.0 * 2.9)))
+    motion = Motion(
+        speed=9.0,
+        acceleration=0.3,
+        lateral_acceleration=0.4,
+        steering=float(np.arctan(0.4 / 81.0 * 2.9)),
+    )
     states = [motion]
     for _ in range(40):
         jerk = rng.uniform(-0.3, 0.3) - 0.4 * (states[-1].acceleration - 0.3)

@@ -21,8 +21,12 @@ def set_clock_to(stage, state, arm):
     steps = np.arange(600)
     rows = len(steps)
     shown = probes.light_states(
-        stage.simulator.rules, stage.simulator.road, np.full(rows, arm),
-        np.full(rows, stage.seed[0]), steps * np.float32(stage.dt[0]))
+        stage.simulator.rules,
+        stage.simulator.road,
+        np.full(rows, arm),
+        np.full(rows, stage.seed[0]),
+        steps * np.float32(stage.dt[0]),
+    )
     stage.clock[0] = int(np.flatnonzero(shown == state)[3])
 
 
@@ -50,8 +54,14 @@ def test_driving_over_the_end_of_the_road_is_off_road(straight):
 
 def test_wrong_way_is_moving_against_the_lane(straight):
     facts = []
-    for speed, turn in ((5.0, np.pi), (0.4, np.pi), (-1.5, 0.0), (-1.5, np.pi), (5.0, 1.5),
-                        (5.0, 1.7)):
+    for speed, turn in (
+        (5.0, np.pi),
+        (0.4, np.pi),
+        (-1.5, 0.0),
+        (-1.5, np.pi),
+        (5.0, 1.5),
+        (5.0, 1.7),
+    ):
         stage = Stage(straight).put("east", 50.0, speed=speed, heading_error=turn, size=(1.0, 0.5))
         facts.append("wrong_way" in stage.step().facts())
     # Fast against it; creeping; backing up along it; backing up while turned round; across it
@@ -69,8 +79,7 @@ def test_no_way_is_wrong_on_a_lane_for_both_directions():
 # ----------------------------------------------------------------------------------- the lights
 
 
-@pytest.mark.parametrize(("state", "facts"), [
-    (RED, {"ran_red"}), (YELLOW, set()), (GREEN, set())])
+@pytest.mark.parametrize(("state", "facts"), [(RED, {"ran_red"}), (YELLOW, set()), (GREEN, set())])
 def test_red_light_is_run_by_a_bumper_that_crosses_the_line(tee, state, facts):
     stage = Stage(tee).put("in:0", LINE - 2.5, speed=10.0)
     set_clock_to(stage, state, arm=0)
@@ -120,8 +129,10 @@ def test_stop_sign_is_run_without_a_full_stop(tee):
     assert stage.step().facts() == {"ran_stop"}
 
 
-@pytest.mark.parametrize(("gap", "speed", "facts"), [
-    (1.0, 0.0, set()), (3.5, 0.1, set()), (5.0, 0.0, {"ran_stop"}), (1.0, 0.4, {"ran_stop"})])
+@pytest.mark.parametrize(
+    ("gap", "speed", "facts"),
+    [(1.0, 0.0, set()), (3.5, 0.1, set()), (5.0, 0.0, {"ran_stop"}), (1.0, 0.4, {"ran_stop"})],
+)
 def test_full_stop_counts_within_four_metres_of_the_line(tee, gap, speed, facts):
     stage = Stage(tee).put("in:2", LINE - 2.0 - gap, speed=speed).step()
     # Then over the line.

@@ -23,11 +23,17 @@ def routes_from(compiled, spawn, count, seed, lane=None, kind=CAR):
         choice = np.arange(first, first + int(compiled.lanes[lane]["segment_count"]))
     at = rng.choice(choice, count)
     piece = segments[at]
-    place = probes.records(Place, count, lane=piece["lane"], segment=at,
-                           arc=piece["arc"] + rng.random(count) * piece["length"])
+    place = probes.records(
+        Place,
+        count,
+        lane=piece["lane"],
+        segment=at,
+        arc=piece["arc"] + rng.random(count) * piece["length"],
+    )
     rules = rules_of(SimulatorSettings(spawn=spawn), compiled.road_tokens.shape[1])
-    return place, probes.planned(rules, stack_maps([compiled], "cpu"), place, kind,
-                                 rng.integers(0, 2**32, count))
+    return place, probes.planned(
+        rules, stack_maps([compiled], "cpu"), place, kind, rng.integers(0, 2**32, count)
+    )
 
 
 def lanes_of(route):
@@ -115,7 +121,8 @@ def test_offsets_turn_lane_arcs_into_distances_along_the_route(ring):
             else:
                 # Neighbours end abreast of each other.
                 assert offsets[k + 1] + ring.lanes[following]["length"] == pytest.approx(
-                    end, abs=1e-2)
+                    end, abs=1e-2
+                )
 
 
 def test_lane_changes_come_as_often_as_asked(ring):

@@ -2,12 +2,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from reference import maps
-from reference.stage import PLAIN
 
 from gigalane.sim.guard import Guard, SimulationError
 from gigalane.sim.recording import Recording
 from gigalane.sim.simulator import Simulator
+from reference import maps
+from reference.stage import PLAIN
 
 SETTINGS = replace(
     PLAIN, worlds=3, agents=3, action="acceleration_steering", time_steps=(0.2,), respawn=True

@@ -16,7 +16,9 @@ from gigalane.sim.simulator import Simulator
 from reference import maps
 
 SETTINGS = SimulatorSettings(
-    worlds=3, agents=10, time_steps=(0.2,),
+    worlds=3,
+    agents=10,
+    time_steps=(0.2,),
     spawn=SpawnSettings(lane_change=0.0, pedestrians=0.1, single_track=0.3),
     traffic=TrafficSettings(scripted=0.2, blind=0.0, braking=0.0),
     persona=replace(PersonaSettings(), centre_bias=(0.0, 0.0)),
@@ -32,8 +34,12 @@ def run(compiled, steps=25, mirror=False):
     for step in range(steps):
         actions = np.random.default_rng(step).choice([1, 4, 6, 7, 7, 8, 10, 10], SETTINGS_SHAPE)
         simulator.step(MIRROR[actions] if mirror else actions)
-        frames.append({name: getattr(scene, name).numpy().copy() for name in (
-            "observation", "reward", "reward_terms", "events", "status", "active")})
+        frames.append(
+            {
+                name: getattr(scene, name).numpy().copy()
+                for name in ("observation", "reward", "reward_terms", "events", "status", "active")
+            }
+        )
     return simulator, frames
 
 
@@ -45,16 +51,18 @@ def split(simulator, rows):
     layout = simulator.layout
     rows = rows.astype(np.float64)
     count = len(rows)
+    lines = rows[:, layout.controls_start :][:, : 6 * layout.controls]
     return {
         "given": rows[:, : layout.given],
         "road": rows[:, layout.road_start : layout.partners_start].reshape(count, -1, 6),
         "partners": rows[:, layout.partners_start : layout.controls_start].reshape(count, -1, 10),
-        "controls": rows[:, layout.controls_start :][:, : 6 * layout.controls].reshape(count, -1, 6),
+        "controls": lines.reshape(count, -1, 6),
     }
 
 
 def share_of_equal_roads(one, other, close):
     """Share of rows whose road tokens are the same set."""
+
     def key(tokens):
         order = np.lexsort(np.round(tokens[:, :2], 2).T)
         return tokens[order]
@@ -72,8 +80,7 @@ def assert_alike(plain, moved, reflect=None, close=None):
         assert np.array_equal(one["status"], other["status"]), step
         assert np.array_equal(one["events"], other["events"]), step
         there = one["active"].astype(bool)
-        np.testing.assert_allclose(one["reward_terms"], other["reward_terms"], rtol=2e-3,
-                                   atol=2e-5)
+        np.testing.assert_allclose(one["reward_terms"], other["reward_terms"], rtol=2e-3, atol=2e-5)
         slots = split(simulator, one["observation"][there])
         others = split(simulator, other["observation"][there])
         if reflect:

@@ -27,7 +27,10 @@ def test_lights_go_green_10_yellow_3_red_17_seconds_as_the_map_says(tee):
         # The first and the last run are cut off.
         spells[arm] = {state: lasts for state, lasts in runs[1:-1]}
         assert [state for state, _ in runs[1:4]] in (
-            [GREEN, YELLOW, RED], [YELLOW, RED, GREEN], [RED, GREEN, YELLOW])
+            [GREEN, YELLOW, RED],
+            [YELLOW, RED, GREEN],
+            [RED, GREEN, YELLOW],
+        )
     for arm in (0, 1):
         for state, lasts in ((GREEN, 10.0), (YELLOW, 3.0), (RED, 17.0)):
             assert spells[arm][state] == pytest.approx(lasts, abs=0.06)
@@ -35,9 +38,16 @@ def test_lights_go_green_10_yellow_3_red_17_seconds_as_the_map_says(tee):
 
 def test_conflicting_lights_are_never_open_together(tee):
     time = np.arange(0.0, 60.0, 0.05)
-    one, other = (states(tee, LightSettings(missing_light=0.0, missing_group=0.0, missing_all=0.0,
-                                            always_green=0.0),
-                         np.full(len(time), arm), np.full(len(time), 5), time) for arm in (0, 1))
+    one, other = (
+        states(
+            tee,
+            LightSettings(missing_light=0.0, missing_group=0.0, missing_all=0.0, always_green=0.0),
+            np.full(len(time), arm),
+            np.full(len(time), 5),
+            time,
+        )
+        for arm in (0, 1)
+    )
     assert ((one == RED) | (other == RED)).all()
     assert (one != RED).any() and (other != RED).any()
 
@@ -68,13 +78,16 @@ def test_states_equal_the_timeline_of_the_drawn_multipliers(tee):
 def test_shares_of_missing_and_green_lights_are_the_papers(tee):
     seeds = np.arange(20_000)
     settings = LightSettings()
-    shown = [states(tee, settings, np.zeros(20_000), seeds, np.full(20_000, t))
-             for t in (3.0, 71.0, 113.0)]
+    shown = [
+        states(tee, settings, np.zeros(20_000), seeds, np.full(20_000, t))
+        for t in (3.0, 71.0, 113.0)
+    ]
     gone = np.mean(shown[0] == OFF)
     # 20 % of worlds, 20 % of groups, 20 % of lights: 1 - 0.8³ are gone.
     assert gone == pytest.approx(1.0 - 0.8**3, abs=0.012)
-    only_green = LightSettings(missing_light=0.0, missing_group=0.0, missing_all=0.0,
-                               always_green=1.0)
+    only_green = LightSettings(
+        missing_light=0.0, missing_group=0.0, missing_all=0.0, always_green=1.0
+    )
     assert (states(tee, only_green, np.zeros(50), seeds[:50], np.full(50, 9.0)) == GREEN).all()
 
 
@@ -102,12 +115,21 @@ def test_two_junctions_of_a_world_run_out_of_step():
         lines += moved.stop_lines
         signals += moved.signals
         programs += moved.signal_programs
-    compiled = compile_map(maps.RoadMap("two", tuple(lanes), signals=tuple(signals),
-                                        signal_programs=tuple(programs), stop_lines=tuple(lines)))
+    compiled = compile_map(
+        maps.RoadMap(
+            "two",
+            tuple(lanes),
+            signals=tuple(signals),
+            signal_programs=tuple(programs),
+            stop_lines=tuple(lines),
+        )
+    )
     assert compiled.programs["number"].tolist() == [0, 1]
     time = np.arange(0.0, 30.0, 0.1)
-    first, second = (states(compiled, AS_MAPPED, np.full(300, c), np.full(300, 8), time)
-                     for c in (0, 3))
+    first, second = (
+        states(compiled, AS_MAPPED, np.full(300, c), np.full(300, 8), time) for c in (0, 3)
+    )
     assert (first != second).any()
     assert np.bincount(first, minlength=4).tolist() == pytest.approx(
-        np.bincount(second, minlength=4).tolist(), abs=3)
+        np.bincount(second, minlength=4).tolist(), abs=3
+    )

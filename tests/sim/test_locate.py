@@ -22,10 +22,15 @@ def scattered(compiled, count, seed, aside=2.0, turn=0.8):
     along, offset = rng.uniform(-3, 7, count), rng.normal(0.0, aside, count)
     heading = np.arctan2(piece["sin"], piece["cos"]) + rng.normal(0.0, turn, count)
     body = probes.records(
-        Body, count, heading=heading, cos=np.cos(heading), sin=np.sin(heading),
+        Body,
+        count,
+        heading=heading,
+        cos=np.cos(heading),
+        sin=np.sin(heading),
         x=piece["x"] + along * piece["cos"] - offset * piece["sin"],
         y=piece["y"] + along * piece["sin"] + offset * piece["cos"],
-        z=piece["z"] + along * piece["slope"] + rng.normal(0.0, 0.3, count))
+        z=piece["z"] + along * piece["slope"] + rng.normal(0.0, 0.3, count),
+    )
     before = probes.records(Place, count, lane=piece["lane"], segment=at)
     route = probes.records(Route, count)
     for k in range(count):
@@ -152,8 +157,9 @@ def assert_off_road_where_a_corner_left_the_surface(surface, compiled, body, tra
     solid, wide = surface.buffer(-0.02), surface.buffer(0.06 + 0.05)
     counts = {0: 0, 1: 0}
     for row, size, place in zip(body, traits, found, strict=True):
-        corners = shapely.points(corners_of(row["x"], row["y"], row["heading"], size["length"],
-                                            size["width"]))
+        corners = shapely.points(
+            corners_of(row["x"], row["y"], row["heading"], size["length"], size["width"])
+        )
         if shapely.contains(solid, corners).all():
             expected = 0
         elif not shapely.contains(wide, corners).all():
@@ -176,8 +182,12 @@ def test_off_road_is_a_corner_beyond_the_drivable_surface(name, request):
     surface = drivable_surface(road_map, compiled.origin_map)
     # Slits and small holes inside the junction are road.
     surface = surface.buffer(0.5, join_style="mitre").buffer(-0.5, join_style="mitre")
-    surface = shapely.union_all([shapely.Polygon(part.exterior) if name != "ring" else part
-                                 for part in shapely.get_parts(surface)])
+    surface = shapely.union_all(
+        [
+            shapely.Polygon(part.exterior) if name != "ring" else part
+            for part in shapely.get_parts(surface)
+        ]
+    )
     counts = assert_off_road_where_a_corner_left_the_surface(surface, compiled, body, traits, found)
     assert min(counts.values()) > 150
 
@@ -186,8 +196,13 @@ def test_cars_are_off_road_on_the_pavement_and_walkers_are_not(ring_road, ring):
     stage = Stage(ring, PLAIN)
     stage.put("walk:1", 20.0, kind="pedestrian", size=(0.5, 0.5))
     stage.put("walk:1", 40.0, slot=1, kind="car", size=(0.5, 0.5))
-    found = probes.located(stage.simulator.road, stage.route[0, :2], stage.place[0, :2],
-                           stage.body[0, :2], stage.traits[0, :2])
+    found = probes.located(
+        stage.simulator.road,
+        stage.route[0, :2],
+        stage.place[0, :2],
+        stage.body[0, :2],
+        stage.traits[0, :2],
+    )
     assert found["off_road"].tolist() == [0, 1]
     assert found["lane"][0] == stage.lane("walk:1")
     surface = lane_surface(ring_road.lane_by_id["walk:1"], ring.origin_map)
@@ -197,16 +212,28 @@ def test_cars_are_off_road_on_the_pavement_and_walkers_are_not(ring_road, ring):
 def test_walkers_may_go_both_ways_along_a_pavement(ring):
     stage = Stage(ring, PLAIN)
     stage.put("walk:1", 20.0, kind="pedestrian", size=(0.5, 0.5), heading_error=np.pi)
-    found = probes.located(stage.simulator.road, stage.route[0, :1], stage.place[0, :1],
-                           stage.body[0, :1], stage.traits[0, :1])
+    found = probes.located(
+        stage.simulator.road,
+        stage.route[0, :1],
+        stage.place[0, :1],
+        stage.body[0, :1],
+        stage.traits[0, :1],
+    )
     assert found["heading_cos"][0] == pytest.approx(1.0, abs=1e-3)
 
 
 def test_height_decides_between_a_bridge_and_the_road_below(bridge):
     stage = Stage(bridge, PLAIN)
     before = probes.records(Place, 4, lane=0, segment=0)
-    body = probes.records(Body, 4, cos=np.cos(np.pi / 4), sin=np.sin(np.pi / 4), x=0.0, y=0.0,
-                          z=np.array([0.0, 6.0, 1.4, 4.4]) - bridge.origin_map[2])
+    body = probes.records(
+        Body,
+        4,
+        cos=np.cos(np.pi / 4),
+        sin=np.sin(np.pi / 4),
+        x=0.0,
+        y=0.0,
+        z=np.array([0.0, 6.0, 1.4, 4.4]) - bridge.origin_map[2],
+    )
     traits = probes.records(Traits, 4, length=1.0, width=1.0)
     found = probes.located(stage.simulator.road, probes.records(Route, 4), before, body, traits)
     assert [bridge.lane_ids[i] for i in found["lane"]] == ["under", "over", "under", "over"]
@@ -231,8 +258,12 @@ def test_road_user_takes_the_height_of_its_lane():
 @pytest.mark.data
 def test_places_along_a_drive_through_a_real_town_are_the_brute_force_choice(town):
     settings = SimulatorSettings(
-        worlds=1, agents=96, time_steps=(0.3,), respawn=True,
-        spawn=SpawnSettings(cyclists=0.2, pedestrians=0.0, lane_change=0.3))
+        worlds=1,
+        agents=96,
+        time_steps=(0.3,),
+        respawn=True,
+        spawn=SpawnSettings(cyclists=0.2, pedestrians=0.0, lane_change=0.3),
+    )
     simulator = Simulator(town, settings, seed=4)
     scene, rng = simulator.scene, np.random.default_rng(0)
     checked = off_lane = 0
@@ -245,8 +276,13 @@ def test_places_along_a_drive_through_a_real_town_are_the_brute_force_choice(tow
         body = scene.body.numpy()[0].copy()
         body["z"] = z
         more = assert_lanes_are_the_brute_force_choice(
-            town, body[acting], before[acting], route[acting],
-            scene.traits.numpy()[0][acting], scene.place.numpy()[0][acting])
+            town,
+            body[acting],
+            before[acting],
+            route[acting],
+            scene.traits.numpy()[0][acting],
+            scene.place.numpy()[0][acting],
+        )
         checked, off_lane = checked + more[0], off_lane + more[1]
     assert checked > 800
 

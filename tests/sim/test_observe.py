@@ -32,17 +32,25 @@ def assert_rows_are_the_twins(simulator):
         wrong = ~np.isclose(found[world, agent], expected, **CLOSE)
         # Angles just across half a turn are the same angle.
         wrong[1] &= not np.isclose(abs(found[world, agent, 1] - expected[1]), 2 * np.pi, atol=0.01)
-        assert not wrong.any(), (world, agent, np.flatnonzero(wrong), expected[wrong],
-                                 found[world, agent][wrong])
+        assert not wrong.any(), (
+            world,
+            agent,
+            np.flatnonzero(wrong),
+            expected[wrong],
+            found[world, agent][wrong],
+        )
     return int(held.sum())
 
 
 @pytest.mark.parametrize("name", ["ring", "tee"])
 def test_every_number_of_a_row_is_the_twins(name, request):
     settings = SimulatorSettings(
-        worlds=6, agents=10, spawn=SpawnSettings(cyclists=0.2, pedestrians=0.2, delay=2),
+        worlds=6,
+        agents=10,
+        spawn=SpawnSettings(cyclists=0.2, pedestrians=0.2, delay=2),
         lights=LightSettings(missing_all=0.0),
-        observation=ObservationSettings(partners=5, partner_range=45.0, controls=3))
+        observation=ObservationSettings(partners=5, partner_range=45.0, controls=3),
+    )
     simulator = Simulator(request.getfixturevalue(name), settings, seed=3)
     rng = np.random.default_rng(0)
     assert assert_rows_are_the_twins(simulator) >= 45
@@ -96,8 +104,9 @@ def test_nobody_is_seen_where_partners_are_switched_off(straight):
 
 
 def test_dropout_blanks_its_share_of_lane_and_edge_tokens(ring):
-    settings = SimulatorSettings(worlds=60, agents=4, observation=ObservationSettings(
-        lane_dropout=0.5, edge_dropout=0.4))
+    settings = SimulatorSettings(
+        worlds=60, agents=4, observation=ObservationSettings(lane_dropout=0.5, edge_dropout=0.4)
+    )
     full = Simulator(ring, replace(settings, observation=ObservationSettings()), seed=2)
     simulator = Simulator(ring, settings, seed=2)
     start, count = simulator.layout.road_start, simulator.layout.road
@@ -117,8 +126,9 @@ def test_dropout_blanks_its_share_of_lane_and_edge_tokens(ring):
     assert gone[:, lanes:][exists[:, lanes:]].mean() == pytest.approx(0.4, abs=0.02)
     # A new draw each step, and nothing else changes.
     rest = np.r_[0:start, start + 6 * count : simulator.layout.width]
-    assert np.array_equal(simulator.scene.observation.numpy()[..., rest],
-                          full.scene.observation.numpy()[..., rest])
+    assert np.array_equal(
+        simulator.scene.observation.numpy()[..., rest], full.scene.observation.numpy()[..., rest]
+    )
 
 
 def test_dropout_tells_lane_from_edge_tokens_on_maps_with_few_points():
@@ -138,8 +148,12 @@ def test_dropout_tells_lane_from_edge_tokens_on_maps_with_few_points():
 
 
 def test_noise_moves_partners_by_its_standard_deviation(straight):
-    noisy = replace(PLAIN, worlds=400, agents=2, observation=ObservationSettings(
-        position_noise=0.4, velocity_noise=0.6))
+    noisy = replace(
+        PLAIN,
+        worlds=400,
+        agents=2,
+        observation=ObservationSettings(position_noise=0.4, velocity_noise=0.6),
+    )
     stage = Stage(straight, noisy)
     for world in range(400):
         stage.put("east", 100.0, world=world).put("east", 110.0, world=world, slot=1, speed=2.0)
@@ -161,8 +175,9 @@ def test_lights_and_signs_ahead_are_shown_with_what_they_ask(tee):
     stage.put("in:2", 117.0, slot=2)
     stage.step()
     start = stage.simulator.layout.controls_start
-    light, sign, stopped = (stage.observation[0, slot, start : start + 6].astype(float)
-                            for slot in range(3))
+    light, sign, stopped = (
+        stage.observation[0, slot, start : start + 6].astype(float) for slot in range(3)
+    )
     # The bumpers are 38, 18 and 1 m before their lines.
     assert light[0] * 50.0 == pytest.approx(38.0, abs=0.05)
     assert light[3:].sum() == 1.0

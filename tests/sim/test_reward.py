@@ -7,18 +7,34 @@ from gigalane.sim.settings import PERSONA_NAMES
 from reference import probes
 from reference.stage import BIT
 
-PERSONA = dict(goal_radius=5.0, collision=2.0, off_road=1.5, comfort=0.04, lane_align=0.02,
-               velocity_align=0.8, lane_centre=0.006, centre_bias=0.25, reverse=0.005,
-               stop_line=0.7, forward=2.5e-3, time=2.5e-5)
+PERSONA = dict(
+    goal_radius=5.0,
+    collision=2.0,
+    off_road=1.5,
+    comfort=0.04,
+    lane_align=0.02,
+    velocity_align=0.8,
+    lane_centre=0.006,
+    centre_bias=0.25,
+    reverse=0.005,
+    stop_line=0.7,
+    forward=2.5e-3,
+    time=2.5e-5,
+)
 
 
 def terms(facts=(), dt=0.2, heading=0.0, offset=0.0, **body):
     """Reward terms by name for a body at a heading error [rad] and an offset [m]."""
     mask = sum(BIT[name] for name in facts)
     found = probes.rewards(
-        [[PERSONA[name] for name in PERSONA_NAMES]], probes.records(Body, 1, **body),
-        probes.records(Place, 1, heading_cos=np.cos(heading), heading_sin=np.sin(heading),
-                       offset=offset), [mask], [dt])
+        [[PERSONA[name] for name in PERSONA_NAMES]],
+        probes.records(Body, 1, **body),
+        probes.records(
+            Place, 1, heading_cos=np.cos(heading), heading_sin=np.sin(heading), offset=offset
+        ),
+        [mask],
+        [dt],
+    )
     return dict(zip(REWARD_NAMES, map(float, found[0]), strict=True))
 
 
@@ -47,7 +63,8 @@ def test_comfort_counts_three_broken_bounds():
     # Both jerks count once.
     assert terms(jerk=-6.0, lateral_jerk=6.0)["comfort"] == pytest.approx(-0.04)
     assert terms(acceleration=3.1, lateral_acceleration=-3.5, jerk=5.1)["comfort"] == (
-        pytest.approx(-0.12))
+        pytest.approx(-0.12)
+    )
 
 
 def test_lane_align_along_across_and_against_the_lane():
@@ -66,10 +83,12 @@ def test_lane_centre_is_paid_at_the_biased_centre():
     assert terms(offset=0.25)["lane_centre"] == pytest.approx(0.0012 * 0.05 * np.exp(0.5))
     # |x - b| = 1.25: -0.0012 * (1.25 - 0.05 / exp(0.75)).
     assert terms(offset=-1.0)["lane_centre"] == pytest.approx(
-        -0.0012 * (1.25 - 0.05 * np.exp(-0.75)))
+        -0.0012 * (1.25 - 0.05 * np.exp(-0.75))
+    )
     # Turned away by more than 60° only the bonus remains.
     assert terms(offset=-1.0, heading=1.2)["lane_centre"] == pytest.approx(
-        0.0012 * 0.05 * np.exp(-0.75))
+        0.0012 * 0.05 * np.exp(-0.75)
+    )
 
 
 def test_forward_pays_above_2_5_metres_per_second():
@@ -106,26 +125,39 @@ def test_terms_equal_the_papers_formulas_on_random_cases():
     theta, x = rng.uniform(-np.pi, np.pi, n), rng.normal(0, 1.5, n)
     facts, dt = rng.integers(0, 1024, n), rng.choice([0.1, 0.2, 0.25, 0.3], n)
     found = probes.rewards(
-        p.T, probes.records(Body, n, speed=v, acceleration=a, lateral_acceleration=b, jerk=j,
-                            lateral_jerk=k),
+        p.T,
+        probes.records(
+            Body, n, speed=v, acceleration=a, lateral_acceleration=b, jerk=j, lateral_jerk=k
+        ),
         probes.records(Place, n, heading_cos=np.cos(theta), heading_sin=np.sin(theta), offset=x),
-        facts, dt)
+        facts,
+        dt,
+    )
 
     def fact(*names):
         return (facts & sum(BIT[name] for name in names)) != 0
 
     away = np.abs(x - p[7])
-    expected = np.stack([
-        fact("reached_goal", "reached_waypoint"),
-        -(p[1] + 0.1 * np.abs(v)) * fact("collided"),
-        -p[2] * fact("off_road"),
-        -p[3] * ((np.abs(a) > 3) * 1.0 + (np.abs(b) > 3) + (np.maximum(np.abs(j), np.abs(k)) > 5)),
-        p[4] * dt * (np.minimum(np.cos(theta), 0) + p[5] * np.minimum(v * np.cos(theta), 0)
-                     + 0.0025 * (1 - 2 * np.abs(theta) / np.pi)),
-        -p[6] * dt * ((np.cos(theta) > 0.5) * away - 0.05 / np.exp(away - 0.5)),
-        p[10] * dt * np.maximum(np.cos(theta), 0) * (np.abs(v) > 2.5),
-        -p[8] * dt * (v < 0),
-        -p[9] * fact("ran_red", "ran_stop", "out_of_turn"),
-        -p[11] * dt * ((v != 0) | (a != 0)),
-    ], axis=1)
+    expected = np.stack(
+        [
+            fact("reached_goal", "reached_waypoint"),
+            -(p[1] + 0.1 * np.abs(v)) * fact("collided"),
+            -p[2] * fact("off_road"),
+            -p[3]
+            * ((np.abs(a) > 3) * 1.0 + (np.abs(b) > 3) + (np.maximum(np.abs(j), np.abs(k)) > 5)),
+            p[4]
+            * dt
+            * (
+                np.minimum(np.cos(theta), 0)
+                + p[5] * np.minimum(v * np.cos(theta), 0)
+                + 0.0025 * (1 - 2 * np.abs(theta) / np.pi)
+            ),
+            -p[6] * dt * ((np.cos(theta) > 0.5) * away - 0.05 / np.exp(away - 0.5)),
+            p[10] * dt * np.maximum(np.cos(theta), 0) * (np.abs(v) > 2.5),
+            -p[8] * dt * (v < 0),
+            -p[9] * fact("ran_red", "ran_stop", "out_of_turn"),
+            -p[11] * dt * ((v != 0) | (a != 0)),
+        ],
+        axis=1,
+    )
     np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-7)

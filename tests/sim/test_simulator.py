@@ -77,8 +77,9 @@ def test_reward_is_the_sum_of_its_terms(ring):
     for step in range(30):
         simulator.step(np.random.default_rng(step).integers(0, 12, (6, 8)))
         terms = simulator.scene.reward_terms.numpy()
-        np.testing.assert_allclose(simulator.scene.reward.numpy(), terms.sum(axis=-1), rtol=1e-5,
-                                   atol=1e-6)
+        np.testing.assert_allclose(
+            simulator.scene.reward.numpy(), terms.sum(axis=-1), rtol=1e-5, atol=1e-6
+        )
         total += np.abs(terms).sum()
     assert terms.shape[-1] == len(REWARD_NAMES) and total > 1.0
 
@@ -116,15 +117,17 @@ def test_continuous_jerks_drive_the_papers_bicycle(straight):
     stage = Stage(straight, replace(PLAIN, action="jerk", time_steps=(0.2,)))
     stage.put("east", 50.0, speed=9.0)
     start = stage.body[0, 0].copy()
-    motion = twin.Motion(x=float(start["x"]), y=float(start["y"]), heading=float(start["heading"]),
-                         speed=9.0)
+    motion = twin.Motion(
+        x=float(start["x"]), y=float(start["y"]), heading=float(start["heading"]), speed=9.0
+    )
     car = twin.Car(wheelbase=2.4)
     for jerk in ((2.5, 0.7), (-1.5, 0.2), (0.0, -1.1), (-30.0, 9.0)):
         actions = np.zeros((1, 4, 2))
         actions[0, 0] = jerk
         stage.step(actions)
-        motion = twin.bicycle_by_jerk(motion, car, np.clip(jerk[0], -15, 4),
-                                      np.clip(jerk[1], -4, 4), float(np.float32(0.2)))
+        motion = twin.bicycle_by_jerk(
+            motion, car, np.clip(jerk[0], -15, 4), np.clip(jerk[1], -4, 4), float(np.float32(0.2))
+        )
         for name in ("x", "y", "speed", "acceleration", "steering"):
             assert stage.body[name][0, 0] == pytest.approx(getattr(motion, name), abs=2e-4)
 
@@ -175,8 +178,14 @@ def test_delayed_road_users_do_what_was_asked_steps_ago(straight, delay):
 
 
 def test_newcomer_does_not_inherit_the_actions_of_who_was_there(straight):
-    settings = replace(PLAIN, respawn=True, agents=1, time_steps=(0.2,), action="jerk",
-                       spawn=replace(PLAIN.spawn, delay=3))
+    settings = replace(
+        PLAIN,
+        respawn=True,
+        agents=1,
+        time_steps=(0.2,),
+        action="jerk",
+        spawn=replace(PLAIN.spawn, delay=3),
+    )
     stage = Stage(straight, settings)
     stage.put("east", 50.0, speed=8.0, delay=3, age=89.9)
     stage.step(np.full((1, 1, 2), -9.0))
@@ -194,8 +203,10 @@ def test_actions_may_be_written_in_place(straight):
     assert one.body[0, 0] == other.body[0, 0]
 
 
-@pytest.mark.parametrize(("action", "shape"), [
-    ("jerk12", (1, 5)), ("jerk12", (1, 4, 1)), ("jerk", (1, 4)), ("delta_pose", (1, 4, 2))])
+@pytest.mark.parametrize(
+    ("action", "shape"),
+    [("jerk12", (1, 5)), ("jerk12", (1, 4, 1)), ("jerk", (1, 4)), ("delta_pose", (1, 4, 2))],
+)
 def test_actions_of_another_shape_are_refused(straight, action, shape):
     simulator = Simulator(straight, replace(PLAIN, action=action))
     with pytest.raises(SettingsError, match=f"{action} needs"):
@@ -205,18 +216,21 @@ def test_actions_of_another_shape_are_refused(straight, action, shape):
 # ------------------------------------------------------------------------------- what is refused
 
 
-@pytest.mark.parametrize(("wrong", "says"), [
-    ({"worlds": 0}, "at least one world"),
-    ({"agents": 0}, "1 to 512 agents"),
-    ({"agents": 513}, "1 to 512 agents"),
-    ({"agents": 4, "agents_least": 5}, "agents_least=5"),
-    ({"agents_least": -1}, "agents_least=-1"),
-    ({"time_steps": ()}, "time_steps"),
-    ({"time_steps": (0.1, 2.0)}, "0.01 to 1 s"),
-    ({"action": "steer"}, "choose one of jerk12"),
-    ({"spawn": SpawnSettings(delay=4)}, "delay=4"),
-    ({"traffic": TrafficSettings(script="racer")}, "choose one of idm"),
-])
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"worlds": 0}, "at least one world"),
+        ({"agents": 0}, "1 to 512 agents"),
+        ({"agents": 513}, "1 to 512 agents"),
+        ({"agents": 4, "agents_least": 5}, "agents_least=5"),
+        ({"agents_least": -1}, "agents_least=-1"),
+        ({"time_steps": ()}, "time_steps"),
+        ({"time_steps": (0.1, 2.0)}, "0.01 to 1 s"),
+        ({"action": "steer"}, "choose one of jerk12"),
+        ({"spawn": SpawnSettings(delay=4)}, "delay=4"),
+        ({"traffic": TrafficSettings(script="racer")}, "choose one of idm"),
+    ],
+)
 def test_settings_that_cannot_work_are_refused_in_one_line(wrong, says):
     with pytest.raises(SettingsError, match=says) as error:
         SimulatorSettings(**wrong)
@@ -271,8 +285,11 @@ def test_arrays_offer_dlpack_views_of_the_same_memory(straight):
 def test_nothing_becomes_nan_in_a_long_wild_drive(ring, tee):
     for action in ("jerk12", "jerk", "acceleration_steering", "delta_pose"):
         settings = SimulatorSettings(
-            worlds=4, agents=8, action=action,
-            spawn=SpawnSettings(pedestrians=0.1, single_track=0.5, delay=3))
+            worlds=4,
+            agents=8,
+            action=action,
+            spawn=SpawnSettings(pedestrians=0.1, single_track=0.5, delay=3),
+        )
         simulator = Simulator([ring, tee], settings, seed=8)
         space, rng = simulator.action_space, np.random.default_rng(1)
         for _ in range(150):

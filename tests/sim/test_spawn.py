@@ -30,8 +30,12 @@ def boxes_of(simulator, world):
     scene = simulator.scene
     there = scene.status.numpy()[world] == 1
     body, traits = scene.body.numpy()[world][there], scene.traits.numpy()[world][there]
-    corners = np.stack([corners_of(b["x"], b["y"], b["heading"], t["length"], t["width"])
-                        for b, t in zip(body, traits, strict=True)])
+    corners = np.stack(
+        [
+            corners_of(b["x"], b["y"], b["heading"], t["length"], t["width"])
+            for b, t in zip(body, traits, strict=True)
+        ]
+    )
     return corners, body, traits
 
 
@@ -46,8 +50,13 @@ def test_nobody_appears_on_top_of_another_or_within_half_a_metre(crowd):
 
 def test_everybody_appears_on_a_surface_of_their_own_kind(crowd, ring_road, ring):
     road = drivable_surface(ring_road, ring.origin_map).buffer(0.07)
-    walk = shapely.union_all([lane_surface(lane, ring.origin_map) for lane in ring_road.lanes
-                              if lane.id.startswith("walk")]).buffer(0.07)
+    walk = shapely.union_all(
+        [
+            lane_surface(lane, ring.origin_map)
+            for lane in ring_road.lanes
+            if lane.id.startswith("walk")
+        ]
+    ).buffer(0.07)
     for world in range(CROWD.worlds):
         corners, _, traits = boxes_of(crowd, world)
         for box, size in zip(corners, traits, strict=True):
@@ -86,8 +95,12 @@ def test_speeds_fit_the_lane_the_curve_and_the_vehicle(crowd):
 
 
 def test_a_newcomer_can_stop_behind_the_vehicle_ahead(straight):
-    settings = replace(PLAIN, worlds=200, agents=4, spawn=SpawnSettings(
-        cyclists=0.0, pedestrians=0.0, speed_share=(0.5, 0.9)))
+    settings = replace(
+        PLAIN,
+        worlds=200,
+        agents=4,
+        spawn=SpawnSettings(cyclists=0.0, pedestrians=0.0, speed_share=(0.5, 0.9)),
+    )
     scene = Simulator(straight, settings, seed=5).scene
     pairs = 0
     for world in range(200):
@@ -163,8 +176,10 @@ def test_sizes_and_abilities_are_drawn_from_their_ranges(ring):
     there = scene.status.numpy() == 1
     traits = scene.traits.numpy()[there]
     spawn = settings.spawn
-    for kind, length, width in ((CAR, spawn.car_length, spawn.car_width),
-                                (TRUCK, spawn.truck_length, spawn.truck_width)):
+    for kind, length, width in (
+        (CAR, spawn.car_length, spawn.car_width),
+        (TRUCK, spawn.truck_length, spawn.truck_width),
+    ):
         rows = traits[traits["kind"] == kind]
         for name, limits in (("length", length), ("width", width)):
             assert limits[0] <= rows[name].min() and rows[name].max() <= limits[1] + 1e-6
@@ -177,20 +192,37 @@ def test_sizes_and_abilities_are_drawn_from_their_ranges(ring):
 
 
 def test_multipliers_are_below_one_half_the_time(ring):
-    settings = SimulatorSettings(worlds=700, agents=4, spawn=SpawnSettings(
-        cyclists=0.0, pedestrians=0.0))
+    settings = SimulatorSettings(
+        worlds=700, agents=4, spawn=SpawnSettings(cyclists=0.0, pedestrians=0.0)
+    )
     scene = Simulator(ring, settings, seed=9).scene
     traits = scene.traits.numpy()[scene.status.numpy() == 1]
-    for name, a in (("throttle_scale", 1.25), ("steering_scale", 1.25),
-                    ("acceleration_scale", 1.5), ("speed_scale", 1.5)):
+    for name, a in (
+        ("throttle_scale", 1.25),
+        ("steering_scale", 1.25),
+        ("acceleration_scale", 1.5),
+        ("speed_scale", 1.5),
+    ):
         values = traits[name]
         assert 1.0 / a <= values.min() and values.max() <= a
         assert np.mean(values < 1.0) == pytest.approx(0.5, abs=0.03)
         # Uniform on either side.
         assert values[values < 1.0].mean() == pytest.approx(0.5 * (1.0 + 1.0 / a), abs=0.01)
         assert values[values > 1.0].mean() == pytest.approx(0.5 * (1.0 + a), abs=0.02)
-    pairs = np.corrcoef(np.stack([traits[n] for n in (
-        "throttle_scale", "steering_scale", "acceleration_scale", "speed_scale", "length")]))
+    pairs = np.corrcoef(
+        np.stack(
+            [
+                traits[n]
+                for n in (
+                    "throttle_scale",
+                    "steering_scale",
+                    "acceleration_scale",
+                    "speed_scale",
+                    "length",
+                )
+            ]
+        )
+    )
     assert np.abs(pairs - np.eye(5)).max() < 0.08
 
 
@@ -231,8 +263,13 @@ def test_worlds_draw_how_many_they_hold_and_their_time_step(ring):
 
 def test_respawned_road_users_meet_the_same_rules(ring):
     # Everybody brakes the lane's bounds by steering hard: episodes end fast, newcomers follow.
-    settings = replace(CROWD, worlds=12, agents=10, time_steps=(0.3,), traffic=TrafficSettings(
-        blind=0.0, braking=0.0))
+    settings = replace(
+        CROWD,
+        worlds=12,
+        agents=10,
+        time_steps=(0.3,),
+        traffic=TrafficSettings(blind=0.0, braking=0.0),
+    )
     simulator = Simulator(ring, settings, seed=6)
     scene = simulator.scene
     episodes = scene.duty.numpy()["episode"].copy()

@@ -13,20 +13,24 @@ from reference import dynamics as twin
 from reference import maps, probes
 from reference.stage import KEEP, PLAIN, Stage
 
-SCRIPTS = replace(PLAIN, time_steps=(0.2,), traffic=TrafficSettings(
-    scripted=1.0, blind=0.0, braking=0.0))
+SCRIPTS = replace(
+    PLAIN, time_steps=(0.2,), traffic=TrafficSettings(scripted=1.0, blind=0.0, braking=0.0)
+)
 
 
 def test_idm_acceleration_is_treibers_formula():
-    traffic = TrafficSettings(desired_gap=1.4, standstill_gap=2.5, acceleration=1.2,
-                              deceleration=2.2)
+    traffic = TrafficSettings(
+        desired_gap=1.4, standstill_gap=2.5, acceleration=1.2, deceleration=2.2
+    )
     rng = np.random.default_rng(0)
     speed, desired = rng.uniform(0, 20, 300), rng.uniform(3, 20, 300)
     gap, leader = rng.uniform(0.5, 80, 300), rng.uniform(0, 20, 300)
-    found = probes.idm(rules_of(SimulatorSettings(traffic=traffic), 48), speed, desired, gap,
-                       leader)
-    wanted = 2.5 + np.maximum(0.0, 1.4 * speed + speed * (speed - leader)
-                              / (2.0 * np.sqrt(1.2 * 2.2)))
+    found = probes.idm(
+        rules_of(SimulatorSettings(traffic=traffic), 48), speed, desired, gap, leader
+    )
+    wanted = 2.5 + np.maximum(
+        0.0, 1.4 * speed + speed * (speed - leader) / (2.0 * np.sqrt(1.2 * 2.2))
+    )
     expected = 1.2 * (1.0 - (speed / desired) ** 4 - (wanted / gap) ** 2)
     np.testing.assert_allclose(found, np.clip(expected, -5.0, 1.2), rtol=1e-4, atol=1e-4)
 
@@ -38,22 +42,30 @@ def test_pure_pursuit_steers_an_arc_through_its_point():
     ahead, left = rng.uniform(4, 15, 50), rng.uniform(-3, 3, 50)
     cos, sin = np.cos(heading), np.sin(heading)
     point = np.column_stack([ahead * cos - left * sin, ahead * sin + left * cos])
-    wheel = probes.pursuit(probes.records(Body, 50, cos=cos, sin=sin),
-                           probes.records(Traits, 50, wheelbase=length), point)
+    wheel = probes.pursuit(
+        probes.records(Body, 50, cos=cos, sin=sin),
+        probes.records(Traits, 50, wheelbase=length),
+        point,
+    )
     # The circle tangent to the heading at the origin and through the point has this curvature.
     curvature = np.tan(wheel) / length
     for k in range(50):
         distance = np.hypot(ahead[k], left[k])
         turn = 2.0 * np.arcsin(0.5 * distance * abs(curvature[k]))
-        motion = twin.bicycle(twin.Motion(speed=1.0, steering=float(wheel[k])),
-                              twin.Car(wheelbase=float(length[k])), 0.0, float(wheel[k]),
-                              turn / abs(curvature[k]))
+        motion = twin.bicycle(
+            twin.Motion(speed=1.0, steering=float(wheel[k])),
+            twin.Car(wheelbase=float(length[k])),
+            0.0,
+            float(wheel[k]),
+            turn / abs(curvature[k]),
+        )
         assert np.hypot(motion.x - ahead[k], motion.y - left[k]) < 1e-3
 
 
 def test_idm_driver_keeps_its_lane_and_the_speed_limit(ring):
-    stage = Stage(ring, SCRIPTS).put("inner:0", 5.0, speed=3.0, driver=SCRIPTED,
-                                     route=[f"inner:{k % 5}" for k in range(5)])
+    stage = Stage(ring, SCRIPTS).put(
+        "inner:0", 5.0, speed=3.0, driver=SCRIPTED, route=[f"inner:{k % 5}" for k in range(5)]
+    )
     offset, speed = [], []
     for _ in range(150):
         stage.step()
@@ -88,11 +100,17 @@ def test_idm_driver_follows_a_slower_leader_at_its_time_gap(straight):
 
 
 def test_idm_driver_waits_at_red_and_goes_on_green(tee):
-    stage = Stage(tee, SCRIPTS).put("in:0", 40.0, speed=10.0, driver=SCRIPTED,
-                                    route=["in:0", "turn:0:1", "out:1"])
+    stage = Stage(tee, SCRIPTS).put(
+        "in:0", 40.0, speed=10.0, driver=SCRIPTED, route=["in:0", "turn:0:1", "out:1"]
+    )
     steps = np.arange(300)
-    shown = probes.light_states(stage.simulator.rules, stage.simulator.road, np.zeros(300),
-                                np.full(300, stage.seed[0]), 0.2 * steps)
+    shown = probes.light_states(
+        stage.simulator.rules,
+        stage.simulator.road,
+        np.zeros(300),
+        np.full(300, stage.seed[0]),
+        0.2 * steps,
+    )
     # It comes to the line after some 8 s; red, just begun, lasts 17 s.
     stage.clock[0] = int(np.flatnonzero((shown[1:] == RED) & (shown[:-1] == YELLOW))[0])
     seen, stood = set(), False
@@ -111,8 +129,14 @@ def test_idm_drivers_take_turns_at_an_all_way_stop(all_way_stop):
     stage = Stage(all_way_stop, SCRIPTS)
     for arm in range(4):
         across = (arm + 2) % 4
-        stage.put(f"in:{arm}", 60.0 + 7.0 * arm, slot=arm, speed=6.0, driver=SCRIPTED,
-                  route=[f"in:{arm}", f"turn:{arm}:{across}", f"out:{across}"])
+        stage.put(
+            f"in:{arm}",
+            60.0 + 7.0 * arm,
+            slot=arm,
+            speed=6.0,
+            driver=SCRIPTED,
+            route=[f"in:{arm}", f"turn:{arm}:{across}", f"out:{across}"],
+        )
     order, seen = [], set()
     for _ in range(500):
         stage.step()
@@ -129,8 +153,9 @@ def test_idm_drivers_take_turns_at_an_all_way_stop(all_way_stop):
 def test_constant_velocity_and_stationary_scripts_do_what_they_say(straight):
     for script in ("constant_velocity", "stationary"):
         settings = replace(SCRIPTS, traffic=replace(SCRIPTS.traffic, script=script))
-        stage = Stage(straight, settings).put("east", 20.0, speed=7.0, driver=SCRIPTED,
-                                              acceleration=1.0)
+        stage = Stage(straight, settings).put(
+            "east", 20.0, speed=7.0, driver=SCRIPTED, acceleration=1.0
+        )
         start = float(stage.body["x"][0, 0])
         stage.step(times=20)
         if script == "constant_velocity":
@@ -190,8 +215,12 @@ def test_blind_drivers_see_nobody_and_are_not_learned_from(straight):
 
 @pytest.mark.parametrize("action", ["jerk12", "jerk", "acceleration_steering", "delta_pose"])
 def test_sudden_braking_brings_a_car_to_a_stand_and_no_further(straight, action):
-    settings = replace(PLAIN, time_steps=(0.3,), action=action, traffic=TrafficSettings(
-        blind=0.0, braking=1.0, braking_rate=1e9, braking_time=2.0))
+    settings = replace(
+        PLAIN,
+        time_steps=(0.3,),
+        action=action,
+        traffic=TrafficSettings(blind=0.0, braking=1.0, braking_rate=1e9, braking_time=2.0),
+    )
     stage = Stage(straight, settings).put("east", 50.0, speed=8.0, driver=BRAKER)
     stage.put("west", 50.0, slot=1, speed=8.0)
     speed = []
@@ -207,8 +236,13 @@ def test_sudden_braking_brings_a_car_to_a_stand_and_no_further(straight, action)
 
 
 def test_sudden_brakings_come_and_go_at_their_rate(ring):
-    settings = replace(PLAIN, worlds=400, agents=1, time_steps=(0.2,), traffic=TrafficSettings(
-        blind=0.0, braking=1.0, braking_rate=0.1, braking_time=1.5))
+    settings = replace(
+        PLAIN,
+        worlds=400,
+        agents=1,
+        time_steps=(0.2,),
+        traffic=TrafficSettings(blind=0.0, braking=1.0, braking_rate=0.1, braking_time=1.5),
+    )
     stage = Stage(ring, settings)
     for world in range(400):
         stage.put("inner:0", 20.0, world=world, driver=BRAKER)
@@ -235,10 +269,11 @@ def test_scripted_drivers_ignore_actions(straight):
 def test_idm_driver_slows_down_for_a_bend():
     turn = np.linspace(0.0, np.pi / 2, 40)
     bend = np.column_stack([150 + 12 * np.sin(turn), 12 * (1 - np.cos(turn))])
-    lanes = (maps.make_lane("first", maps.line((0, 0), (150, 0)), successors=("bend",)),
-             maps.make_lane("bend", bend, successors=("last",), predecessors=("first",)),
-             maps.make_lane("last", maps.line(bend[-1], bend[-1] + [0, 150]),
-                            predecessors=("bend",)))
+    lanes = (
+        maps.make_lane("first", maps.line((0, 0), (150, 0)), successors=("bend",)),
+        maps.make_lane("bend", bend, successors=("last",), predecessors=("first",)),
+        maps.make_lane("last", maps.line(bend[-1], bend[-1] + [0, 150]), predecessors=("bend",)),
+    )
     stage = Stage(compile_map(maps.RoadMap("bend", lanes)), SCRIPTS)
     stage.put("first", 40.0, speed=13.0, driver=SCRIPTED)
     through = []

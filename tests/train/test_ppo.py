@@ -115,13 +115,13 @@ def test_policy_moves_towards_better_actions_and_value_towards_returns():
         batch.action,
         batch.log_prob,
         (batch.action < 6).float(),
-        torch.full((COUNT,), 3.0),
+        torch.full((COUNT,), 2.0),
     )
-    learner = PPO(policy, PPOSettings(minibatch=250, epochs=10))
+    learner = PPO(policy, PPOSettings(minibatch=125, epochs=20))
     figures = learner.update(better, torch.arange(COUNT), 1e-2, torch.Generator().manual_seed(0))
     distribution, value = policy.evaluate(batch.observation)
     assert distribution.log_probabilities.exp()[:, :6].sum(-1).mean() > 0.6
-    assert float((value - 3).abs().mean()) < 1
+    assert float((value - 2).abs().mean()) < 0.5
     assert all(torch.isfinite(figure) for figure in figures.values())
 
 

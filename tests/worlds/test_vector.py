@@ -22,15 +22,20 @@ def test_rows_are_worlds_and_agents_flattened(world):
     assert world.row_count == 15
     assert world.observation.shape == (15, world.layout.width)
     assert world.observation.dtype == torch.float16
-    for name, array in (("observation", scene.observation), ("reward", scene.reward),
-                        ("events", scene.events), ("reward_terms", scene.reward_terms),
-                        ("dt", scene.row_dt)):
+    for name, array in (
+        ("observation", scene.observation),
+        ("reward", scene.reward),
+        ("events", scene.events),
+        ("reward_terms", scene.reward_terms),
+        ("dt", scene.row_dt),
+    ):
         flat = array.numpy().reshape(15, *array.numpy().shape[2:])
         assert np.array_equal(getattr(world, name).numpy(), flat), name
     for name in ("active", "learn", "terminated", "truncated"):
         assert getattr(world, name).dtype == torch.bool
-        assert np.array_equal(getattr(world, name).numpy(),
-                              getattr(scene, name).numpy().reshape(-1).astype(bool))
+        assert np.array_equal(
+            getattr(world, name).numpy(), getattr(scene, name).numpy().reshape(-1).astype(bool)
+        )
 
 
 def test_views_change_in_place_with_each_step(world):
@@ -49,8 +54,9 @@ def test_step_does_what_the_simulator_does(ring):
         actions = np.random.default_rng(step).integers(0, 12, (3, 5))
         world.step(torch.from_numpy(actions.reshape(-1)))
         simulator.step(actions)
-    assert np.array_equal(world.observation.numpy().reshape(3, 5, -1),
-                          simulator.scene.observation.numpy())
+    assert np.array_equal(
+        world.observation.numpy().reshape(3, 5, -1), simulator.scene.observation.numpy()
+    )
     assert np.array_equal(world.reward.numpy().reshape(3, 5), simulator.scene.reward.numpy())
 
 

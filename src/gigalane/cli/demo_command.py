@@ -10,8 +10,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from gigalane.cli.errors import parse
-from gigalane.demo import DemoSettings, beats, run_demo
+from gigalane.cli.arguments import parse
 
 
 @dataclass(frozen=True)
@@ -20,12 +19,16 @@ class Demo:
 
     Takes at most ten minutes on two CPU cores and leaves a report and a replay page. Fails
     (exit code 1) if the driver does not clearly beat driving straight on.
+
+    Examples:
+      gigalane demo
+      gigalane demo --minutes 2 --seed 7 -o seven
     """
 
-    out: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("demo")
+    out: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")] = Path("demo")
     """Folder to write to."""
     minutes: float = 5.0
-    """Longest time to train."""
+    """Longest time to train [min]."""
     seed: int = 1
     """Of the town and everything random."""
 
@@ -33,8 +36,9 @@ class Demo:
 def run(words: Sequence[str]) -> int:
     """Runs `gigalane demo`."""
     command = parse(Demo, words, "demo")
-    console = Console(highlight=False)
+    from gigalane.demo import DemoSettings, beats, run_demo
+
     settings = DemoSettings(minutes=command.minutes, seed=command.seed)
-    found = run_demo(command.out, settings, console)
+    found = run_demo(command.out, settings, Console(highlight=False))
     baseline = next(one for one in found if one.name == "constant-velocity")
     return 0 if beats(found[0], baseline) else 1

@@ -11,12 +11,17 @@ Usage: gigalane COMMAND [OPTIONS]     (gigalane COMMAND --help tells more)
 
 Files are OpenDRIVE maps (.xodr, .xodr.gz), maps saved by `gigalane map import` (.npz), and
 policies (.safetensors). `town:SEED` stands for a procedural town, `town:1-8` for eight of them.
+Commands end with 0 where all went well, 1 where they failed, 2 for bad input.
 """
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import importlib
+import logging
 import sys
+from collections.abc import Iterator
 
 COMMANDS = ("demo", "map", "train", "evaluate", "view", "bench")
 
@@ -40,15 +45,35 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"gigalane {__version__}")
         return 0
     if words[0] not in COMMANDS:
-        print(f"gigalane: no command {words[0]!r}; there are {', '.join(COMMANDS)}",
-              file=sys.stderr)
+        close = difflib.get_close_matches(words[0], COMMANDS, 1)
+        hint = f"; perhaps you meant {close[0]}" if close else ""
+        print(
+            f"gigalane: no command {words[0]!r}; there are {', '.join(COMMANDS)}{hint}",
+            file=sys.stderr,
+        )
         return 2
     from gigalane.cli.errors import one_line_errors
 
-    with one_line_errors() as outcome:
+    with _news_on_stderr(), one_line_errors() as outcome:
         module = importlib.import_module(f"gigalane.cli.{words[0]}_command")
         outcome.code = module.run(words[1:]) or 0
+        sys.stdout.flush()
     return outcome.code
+
+
+@contextlib.contextmanager
+def _news_on_stderr() -> Iterator[None]:
+    """Shows what the library has to tell, such as that it compiles kernels first."""
+    logger, handler = logging.getLogger("gigalane"), logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("gigalane: %(message)s"))
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 if __name__ == "__main__":

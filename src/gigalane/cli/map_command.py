@@ -13,9 +13,13 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from gigalane.cli.errors import InputError, parse
+from gigalane.cli.arguments import parse
+from gigalane.cli.errors import InputError
 from gigalane.maps.road import RoadMap
 from gigalane.maps.sources import open_map
+
+
+Source = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MAP")]
 
 
 @dataclass(frozen=True)
@@ -23,42 +27,56 @@ class MapImport:
     """Reads a road file and saves it as a map that loads at once.
 
     The saved file holds the road network and, compiled, what the simulator needs.
+
+    Examples:
+      gigalane map import Town01.xodr.gz -o town01.npz
+      gigalane map import town:7 -o seven.npz
     """
 
-    source: tyro.conf.Positional[str]
+    source: Source
     """Road file (.xodr, .xodr.gz, .npz) or town:SEED."""
-    out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+    out: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")]
     """Where to save it (.npz)."""
 
 
 @dataclass(frozen=True)
 class MapInfo:
-    """Tells what is in a road file, and what is wrong with it."""
+    """Tells what is in a road file, and what is wrong with it.
 
-    source: tyro.conf.Positional[str]
-    """Road file or town:SEED."""
+    Examples:
+      gigalane map info Town01.xodr.gz
+      gigalane map info town:7 --json
+    """
+
+    source: Source
+    """Road file (.xodr, .xodr.gz, .npz) or town:SEED."""
     json: bool = False
     """Print JSON."""
 
 
 @dataclass(frozen=True)
 class MapView:
-    """Draws a road file."""
+    """Draws a road file.
 
-    source: tyro.conf.Positional[str]
-    """Road file or town:SEED."""
-    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    Examples:
+      gigalane map view Town01.xodr.gz
+      gigalane map view town:7 -o seven.svg --width 2400
+    """
+
+    source: Source
+    """Road file (.xodr, .xodr.gz, .npz) or town:SEED."""
+    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = None
     """Picture to write (.png or .svg); by default the map's name with .png, here."""
     width: int = 1600
-    """Its width in pixels."""
+    """Its width in pixels, 64 to 20,000."""
 
 
 ACTIONS = {"import": MapImport, "info": MapInfo, "view": MapView}
-HELP = """usage: gigalane map import SRC -o OUT | info FILE [--json] | view FILE [-o PICTURE]
+HELP = """usage: gigalane map ACTION [OPTIONS]     (gigalane map ACTION --help tells more)
 
-  import   read a road file and save it as a map that loads at once
-  info     tell what is in a road file, and what is wrong with it
-  view     draw it"""
+  import SRC -o OUT    read a road file and save it as a map that loads at once
+  info FILE            tell what is in a road file, and what is wrong with it
+  view FILE            draw it"""
 
 
 def run(words: Sequence[str]) -> int:
@@ -69,19 +87,22 @@ def run(words: Sequence[str]) -> int:
     if words[0] not in ACTIONS:
         raise InputError(f"map: no action {words[0]!r}; there are {', '.join(ACTIONS)}")
     command = parse(ACTIONS[words[0]], words[1:], f"map {words[0]}")
-    road_map = open_map(command.source)
     if isinstance(command, MapImport):
-        _import(road_map, command.out)
+        _import(command)
     elif isinstance(command, MapInfo):
-        _info(road_map, command.json)
+        _info(open_map(command.source), command.json)
     else:
-        _view(road_map, command)
+        _view(command)
     return 0
 
 
-def _import(road_map: RoadMap, out: Path) -> None:
+def _import(command: MapImport) -> None:
     from gigalane.maps.compiled_file import save_compiled
 
+    out = command.out
+    if out.is_dir() or out.suffix.lower() != ".npz":
+        raise InputError(f"{out}: saved maps are .npz files; name one")
+    road_map = open_map(command.source)
     save_compiled(road_map, out)
     for warning in road_map.warnings[:10]:
         print(f"note: {warning}")
@@ -136,11 +157,14 @@ def _info(road_map: RoadMap, as_json: bool) -> None:
             console.print(f"  and {len(facts[kind]) - 8} more {kind} (--json lists all)")
 
 
-def _view(road_map: RoadMap, command: MapView) -> None:
+def _view(command: MapView) -> None:
     from gigalane.viewer.map_picture import draw_map
 
+    if command.out and command.out.suffix.lower() not in (".png", ".svg"):
+        raise InputError(f"{command.out}: pictures are .png or .svg; name it so")
+    if not 64 <= command.width <= 20_000:
+        raise InputError(f"--width is {command.width}; give 64 to 20000 pixels")
+    road_map = open_map(command.source)
     out = command.out or Path(f"{road_map.name}.png")
-    if out.suffix.lower() not in (".png", ".svg"):
-        raise InputError(f"{out}: pictures are .png or .svg; name it so")
     draw_map(road_map, out, command.width)
     print(out)

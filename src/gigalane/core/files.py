@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,3 +37,35 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def filling(
+    folder: str | os.PathLike[str], worth_keeping: Callable[[], bool] = lambda: False
+) -> Iterator[Path]:
+    """Makes a folder to write into, and takes it away again if that fails.
+
+    A folder that was there before stays as it is, and so does one that an interrupt or a kill
+    leaves behind.
+
+    Args:
+        folder: where to write.
+        worth_keeping: asked after an error; True keeps what has been written so far.
+
+    Yields:
+        The folder.
+
+    Raises:
+        OSError: it cannot be made or written to; said before anything is done.
+    """
+    folder = Path(folder)
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+    try:
+        yield folder
+    except Exception:
+        if is_new and not worth_keeping():
+            shutil.rmtree(folder, ignore_errors=True)
+        raise

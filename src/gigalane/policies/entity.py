@@ -133,6 +133,7 @@ class EntityPolicy(nn.Module):
         self.critic = EntityBody(layout, self.settings) if self.settings.separate_critic else None
         # A small head makes the first policy nearly uniform (Andrychowicz et al. 2021).
         self.action_head = linear(width, parameter_count(action_space), gain=0.01)
+        # Values near 0 at first: advantages then tell of what happened, not of noise.
         self.value_head = linear(width, 1, gain=0.1)
 
     @property

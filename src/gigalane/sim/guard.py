@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gigalane.core.settings import RunError
 from gigalane.maps.road import RoadMap
 from gigalane.sim.recorder import Recorder
 from gigalane.sim.scene import ABSENT
@@ -25,7 +26,7 @@ FARTHEST = 1.0e6
 """No position lies further from its map's middle than this [m]."""
 
 
-class SimulationError(RuntimeError):
+class SimulationError(RunError):
     """A simulation that cannot go on; the message names the world and the recording of it."""
 
 
@@ -53,8 +54,12 @@ class Guard:
         """
         self.simulator, self._maps, self._folder = simulator, list(road_maps), Path(folder)
         self._every = every
+        self.begin()
+
+    def begin(self) -> None:
+        """Starts watching anew, after the simulator was reset or restored."""
         self._actions: list[NDArray[np.float32]] = []
-        self._snapshot = simulator.snapshot()
+        self._snapshot = self.simulator.snapshot()
 
     def check(self) -> None:
         """Looks at the step that was just taken.
@@ -68,7 +73,7 @@ class Guard:
         if len(bad):
             raise SimulationError(self._explain(int(bad[0])))
         if len(self._actions) >= self._every:
-            self._snapshot, self._actions = self.simulator.snapshot(), []
+            self.begin()
 
     def _bad_worlds(self) -> NDArray[np.int64]:
         """Worlds with a number that is none, or a position outside all maps."""
@@ -77,6 +82,8 @@ class Guard:
         # A road user whose numbers are none leaves the road at once, so the ended count too.
         there = scene.status.numpy() != ABSENT
         sound = np.isfinite(scene.reward.numpy())
+        # Limits would turn an action that is no number into the largest one allowed.
+        sound &= np.isfinite(scene.action.numpy()).all(axis=-1)
         for name in ("x", "y", "z", "speed", "heading"):
             sound &= np.abs(body[name]) < FARTHEST
         return np.flatnonzero((there & ~sound).any(axis=1))

@@ -22,6 +22,7 @@ def self_play(
     *,
     resume: bool = False,
     on_iteration: Callable[[dict[str, float]], bool | None] | None = None,
+    start: EntityPolicy | None = None,
 ) -> EntityPolicy:
     """Trains a policy on maps; see `gigalane.train.trainer.train` for the run's folder.
 
@@ -32,10 +33,12 @@ def self_play(
         run_directory: where the run is kept.
         resume: go on from its newest state.
         on_iteration: told the figures of each iteration; returning True ends training.
+        start: policy whose weights a new run begins with.
 
     Raises:
         SimulationError: a number left all bounds; a recording of it lies in the run's folder.
     """
     simulator = Simulator(maps, world, seed=settings.seed, threads=settings.threads or None)
     guard = Guard(simulator, maps, run_directory)
-    return train(VectorWorld(simulator, guard), settings, run_directory, resume, on_iteration)
+    world_view = VectorWorld(simulator, guard)
+    return train(world_view, settings, run_directory, resume, on_iteration, start)

@@ -13,6 +13,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from gigalane.core.files import replacing
 from gigalane.maps.road import MapError, RoadMap
 from gigalane.viewer.map_shapes import map_shapes
 from gigalane.viewer.palette import DARK, LIGHT, Palette
@@ -53,12 +54,14 @@ def draw_map(
     shapes = map_shapes(road_map)
     window = _window(road_map, width_pixels)
     if path.suffix.lower() == ".svg":
-        path.write_text(_svg(road_map, shapes, window), encoding="utf-8")
+        with replacing(path) as beside:
+            beside.write_text(_svg(road_map, shapes, window), encoding="utf-8")
         return
     footer = Window(window.left, window.top, window.scale, window.width, window.height + FOOTER)
     image = paint_shapes(shapes, footer, palette)
     _png_footer(image, road_map, footer, palette)
-    image.save(path, format="PNG", optimize=True)
+    with replacing(path) as beside:
+        image.save(beside, format="PNG", optimize=True)
 
 
 def _window(road_map: RoadMap, width_pixels: int) -> Window:

@@ -47,6 +47,8 @@ class VectorWorld:
     def reset(self, seed: int) -> None:
         """Starts every world anew."""
         self.simulator.reset(seed)
+        if self.guard:
+            self.guard.begin()
 
     def step(self, actions: Tensor) -> None:
         """Moves all rows by one time step."""
@@ -80,6 +82,8 @@ class VectorWorld:
                 raise ValueError(f"world/{name}: {len(values)} bytes saved, {like.nbytes} needed")
             arrays[name] = np.frombuffer(values, like.dtype).reshape(like.shape)
         self.simulator.restore(Snapshot(arrays))
+        if self.guard:
+            self.guard.begin()
 
     def _map_checksums(self) -> NDArray[np.uint32]:
         """One number a map: places in a saved state are rows of exactly these maps."""
