@@ -20,7 +20,7 @@ nitpicky = False
 
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
-autodoc_class_signature = "separated"
+autoclass_content = "both"
 napoleon_use_ivar = True
 default_role = "code"
 

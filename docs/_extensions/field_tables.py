@@ -96,7 +96,7 @@ class Fields(SphinxDirective):
         body = nodes.tbody("", *(self._row(row) for row in rows))
         widths = [nodes.colspec(colwidth=width) for width in (22, 14, 64)]
         group = nodes.tgroup("", *widths, head, body, cols=3)
-        return nodes.table("", group, classes=["fields"])
+        return nodes.table("", group, classes=["fields", "docutils", "align-default"])
 
     def _row(self, cells: tuple[str, ...]) -> nodes.row:
         entries = [nodes.entry("", *self.parse_text_to_nodes(cell)) for cell in cells]

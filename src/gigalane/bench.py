@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gigalane.core.settings import SettingsError
+from gigalane.core.settings import RunError, SettingsError
 from gigalane.maps.sources import open_maps
 from gigalane.policies.entity import EntityPolicy
 from gigalane.sim.settings import SimulatorSettings
@@ -114,7 +114,7 @@ def bench_simulator(name: str, threads: int, repeats: int = 7) -> Speed:
     active = float(simulator.scene.active.numpy().mean())
     rewards = simulator.scene.reward.numpy()
     if active < 0.5 or not np.isfinite(rewards).all():
-        raise RuntimeError(f"workload {name}: the road users do not drive any more")
+        raise RunError(f"workload {name}: the road users do not drive any more")
     return _speed("agent_steps_per_s", rates, name, workload, threads, repeats=repeats)
 
 
@@ -131,8 +131,9 @@ def bench_training(name: str, threads: int, iterations: int = 12) -> Speed:
         return len(rates) >= iterations
 
     with tempfile.TemporaryDirectory() as folder:
-        policy = self_play(open_maps(workload.maps), workload.world, settings, folder,
-                           on_iteration=watch)
+        policy = self_play(
+            open_maps(workload.maps), workload.world, settings, folder, on_iteration=watch
+        )
     extra = {
         "parameters": sum(p.numel() for p in policy.parameters()),
         "kept_fraction": round(statistics.median(kept[2:]), 3),
@@ -163,12 +164,21 @@ def bench_latency(threads: int, repeats: int = 200) -> dict[str, Any]:
 
 
 def _speed(
-    name: str, rates: list[float], workload_name: str, workload: Workload, threads: int,
+    name: str,
+    rates: list[float],
+    workload_name: str,
+    workload: Workload,
+    threads: int,
     **extra: object,
 ) -> Speed:
     """The median of repeats with what it was measured on."""
-    settings = {"workload": workload_name, "description": workload.description,
-                "maps": list(workload.maps), "world": asdict(workload.world), **extra}
+    settings = {
+        "workload": workload_name,
+        "description": workload.description,
+        "maps": list(workload.maps),
+        "world": asdict(workload.world),
+        **extra,
+    }
     return Speed(name, statistics.median(rates), min(rates), max(rates), settings, threads, "cpu")
 
 

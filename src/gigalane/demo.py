@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from gigalane.core.settings import SettingsError
 from gigalane.evals.evaluate import EvaluateSettings, Evaluation, Subject, evaluate
 from gigalane.evals.page import write_report
 from gigalane.evals.report import print_table
@@ -45,8 +46,10 @@ class DemoSettings:
 
     def __post_init__(self) -> None:
         """Refuses a demonstration without time."""
-        if self.minutes <= 0 or self.samples < 1:
-            raise ValueError("demo: minutes and samples must be above 0")
+        if not 0 < self.minutes <= 1440 or self.samples < 1:
+            raise SettingsError(f"demo: minutes is {self.minutes:g}; give up to 1440, above 0")
+        if not 0 <= self.seed < 2**63:
+            raise SettingsError(f"demo: seed is {self.seed}; give 0 or more")
 
 
 WORLD = SimulatorSettings(
@@ -81,8 +84,10 @@ def run_demo(out: Path, settings: DemoSettings, console: Console) -> list[Evalua
     out.mkdir(parents=True, exist_ok=True)
     run = _free_folder(out)
     draw_map(town, out / "town.png", 1200)
-    console.print(f"[bold]1  Drive[/bold]  self-play on {town.name}: "
-                  f"{town.lane_kilometres:.1f} lane-km, at most {settings.minutes:g} min")
+    console.print(
+        f"[bold]1  Drive[/bold]  self-play on {town.name}: "
+        f"{town.lane_kilometres:.1f} lane-km, at most {settings.minutes:g} min"
+    )
     policy_file = _train(town, run, settings)
     console.print("[bold]2  Prove[/bold]  everyone drives the same town, 60 s episodes")
     subjects: list[tuple[str, Subject]] = [("trained here", load_policy(policy_file))]
@@ -95,10 +100,17 @@ def run_demo(out: Path, settings: DemoSettings, console: Console) -> list[Evalua
     found = []
     for name, subject in subjects:
         evaluation = evaluate(
-            name, subject, [town],
-            EvaluateSettings(episodes=400, agents=10, dt=0.1, seed=settings.seed,
-                             record=1 if name in ("trained here", "shipped") else 0,
-                             spawn=WORLD.spawn),
+            name,
+            subject,
+            [town],
+            EvaluateSettings(
+                episodes=400,
+                agents=10,
+                dt=0.1,
+                seed=settings.seed,
+                record=1 if name in ("trained here", "shipped") else 0,
+                spawn=WORLD.spawn,
+            ),
         )
         found.append(evaluation)
     print_table(found)
@@ -106,8 +118,14 @@ def run_demo(out: Path, settings: DemoSettings, console: Console) -> list[Evalua
     write_replay([r for evaluation in found for r in evaluation.recordings], out / "replay.html")
     facts = _facts(found, settings, time.perf_counter() - began)
     (out / "report.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    write_report(found, out / "report.html", title="gigalane demo", picture="town.png",
-                 replay="replay.html", curve=run / "metrics.jsonl")
+    write_report(
+        found,
+        out / "report.html",
+        title="gigalane demo",
+        picture="town.png",
+        replay="replay.html",
+        curve=run / "metrics.jsonl",
+    )
     for file in ("report.html", "replay.html", "report.json"):
         console.print(f"  {out / file}")
     console.print(f"done in {(time.perf_counter() - began) / 60:.1f} min")

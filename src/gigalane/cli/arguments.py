@@ -69,7 +69,7 @@ def _reason(framed: str) -> str:
     if not told:
         return "the arguments do not fit"
     reason = " ".join(told[0])
-    hint = re.search(r"Perhaps you meant: *(--\S+)", " ".join(sum(sections, [])))
+    hint = re.search(r"Perhaps you meant: *(--\S+)", " ".join(line for section in sections for line in section))
     return f"{reason.rstrip('.')}; perhaps you meant {hint[1]}" if hint else reason.rstrip(".")
 
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from gigalane.cli.errors import InputError, parse
+from gigalane.cli.arguments import parse
+from gigalane.cli.errors import InputError
 from gigalane.cli.progress import bar
-from gigalane.evals.evaluate import EvaluateSettings, evaluate
-from gigalane.evals.report import print_table
-from gigalane.evals.suites import SUITES, open_suite
-from gigalane.maps.sources import open_maps
-from gigalane.policies.shipped import open_subject
+from gigalane.core.files import filling, replacing
+
+if TYPE_CHECKING:
+    from gigalane.evals.evaluate import Evaluation
 
 
 @dataclass(frozen=True)
@@ -25,32 +26,37 @@ class Evaluate:
 
     It drives every vehicle. Rates are shares of agent episodes with 95 % intervals that
     resample worlds; a respawn begins a new episode.
+
+    Examples:
+      gigalane evaluate default
+      gigalane evaluate run/policy.safetensors --suite unseen-dense --json
+      gigalane evaluate idm --map Town05.xodr.gz --density 5 --record 2 -o found
     """
 
-    policy: tyro.conf.Positional[str]
+    policy: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="POLICY")] = "default"
     """A policy file, `default` (the shipped one), or idm, constant-velocity, stationary."""
-    suite: str | None = None
-    """Named set of maps and density; `--suite list` shows them."""
-    map: Annotated[tuple[str, ...], tyro.conf.arg(name="map")] = ()
+    suite: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """Named set of maps and density; `--suite list` shows them. Without --map: procedural."""
+    map: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MAP [MAP ...]")] = ()
     """Road files or town:SEED, instead of a suite."""
     episodes: int = 256
     """Agent episodes at least, over all maps."""
-    agents: int = 0
-    """Road users in each world; 0 derives them from --density."""
-    density: float = 0.0
-    """Vehicles per lane-kilometre; 0 takes the suite's, or 10."""
+    agents: int | None = None
+    """Road users in each world, instead of --density."""
+    density: float | None = None
+    """Vehicles per lane-kilometre; by default the suite's, or 10."""
     seconds: float = 60.0
-    """Time of an episode."""
+    """Time of an episode [s]."""
     dt: float = 0.1
-    """Time step [s]."""
+    """Time step [s], 0.01 to 1."""
     seed: int = 0
     """Of everything random."""
     blind: bool = False
     """Hide other road users from the policy, to see what seeing them is worth."""
     record: int = 0
-    """Worlds to record, for `gigalane view`."""
-    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
-    """Folder for report.json and the recordings; only needed with --record."""
+    """Worlds to record, for `gigalane view`; needs --out."""
+    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")] = None
+    """Folder for report.json and the recordings."""
     json: bool = False
     """Print JSON."""
 
@@ -58,25 +64,23 @@ class Evaluate:
 def run(words: Sequence[str]) -> int:
     """Runs `gigalane evaluate`."""
     command = parse(Evaluate, words, "evaluate")
+    from gigalane.evals.evaluate import EvaluateSettings, evaluate
+    from gigalane.evals.suites import SUITES, open_suite
+    from gigalane.maps.sources import open_maps
+    from gigalane.policies.shipped import open_subject
+
     if command.suite == "list":
         for suite in SUITES.values():
             print(f"{suite.name:24} {suite.description}")
         return 0
-    if command.suite and command.map:
-        raise InputError("evaluate: give --suite or --map, not both")
-    if command.record and not command.out:
-        raise InputError("evaluate: --record needs --out, the folder to keep recordings in")
-    density = command.density
-    if command.map:
-        maps = open_maps(command.map)
-    else:
-        suite, maps = open_suite(command.suite or "procedural")
-        density = density or suite.density
+    _check(command)
     subject = open_subject(command.policy)
+    suite = None if command.map else open_suite(command.suite or "procedural")
+    usual = suite.density if suite else EvaluateSettings.density
     settings = EvaluateSettings(
         episodes=command.episodes,
-        agents=command.agents,
-        density=density or 10.0,
+        agents=command.agents or 0,
+        density=usual if command.density is None else command.density,
         seconds=command.seconds,
         dt=command.dt,
         seed=command.seed,
@@ -84,17 +88,45 @@ def run(words: Sequence[str]) -> int:
     )
     if command.blind:
         settings = settings.without_partners()
-    with bar(f"evaluating {command.policy}", quiet=command.json) as tell:
-        found = evaluate(command.policy, subject, maps, settings, on_progress=tell)
-    if command.out:
-        command.out.mkdir(parents=True, exist_ok=True)
-        (command.out / "report.json").write_text(json.dumps(found.as_json(), indent=2) + "\n")
-        for number, recording in enumerate(found.recordings):
-            recording.save(command.out / f"recording-{number}.npz")
+    maps = open_maps(suite.sources() if suite else command.map)
+    kept = filling(command.out) if command.out else contextlib.nullcontext()
+    with kept, bar(f"evaluating {command.policy}", quiet=command.json) as tell:
+        found = evaluate(
+            command.policy, subject, maps, settings, on_progress=tell, failures=command.out or "."
+        )
+        if command.out:
+            _keep(found, command.out)
+    _tell(found, command)
+    return 0
+
+
+def _check(command: Evaluate) -> None:
+    """Refuses arguments that contradict each other."""
+    if command.suite and command.map:
+        raise InputError("evaluate: give --suite or --map, not both")
+    if command.agents is not None and command.density is not None:
+        raise InputError("evaluate: give --agents or --density, not both")
+    if command.agents is not None and command.agents < 1:
+        raise InputError(f"--agents is {command.agents}; at least one road user must drive")
+    if command.record and not command.out:
+        raise InputError("evaluate: --record needs --out, the folder to keep recordings in")
+
+
+def _keep(found: Evaluation, out: Path) -> None:
+    """Writes the report and the recordings."""
+    for number, recording in enumerate(found.recordings):
+        recording.save(out / f"recording-{number}.npz")
+    with replacing(out / "report.json") as beside:
+        beside.write_text(json.dumps(found.as_json(), indent=2) + "\n", encoding="utf-8")
+
+
+def _tell(found: Evaluation, command: Evaluate) -> None:
+    """Prints the figures."""
+    from gigalane.evals.report import print_table
+
     if command.json:
         print(json.dumps(found.as_json(), indent=2))
-    else:
-        print_table([found])
-        if command.out:
-            print(f"{command.out}: report.json and {len(found.recordings)} recordings")
-    return 0
+        return
+    print_table([found])
+    if command.out:
+        print(f"{command.out}: report.json and {len(found.recordings)} recordings")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from gigalane.cli.arguments import parse
 from gigalane.cli.errors import InputError
 from gigalane.maps.road import RoadMap
 from gigalane.maps.sources import open_map
-
 
 Source = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MAP")]
 
@@ -108,8 +108,10 @@ def _import(command: MapImport) -> None:
         print(f"note: {warning}")
     if len(road_map.warnings) > 10:
         print(f"note: and {len(road_map.warnings) - 10} more")
-    print(f"{out}: {len(road_map.lanes)} lanes, {road_map.lane_kilometres:.1f} lane-km, "
-          f"{out.stat().st_size / 1e6:.1f} MB")
+    print(
+        f"{out}: {len(road_map.lanes)} lanes, {road_map.lane_kilometres:.1f} lane-km, "
+        f"{out.stat().st_size / 1e6:.1f} MB"
+    )
 
 
 def facts_of(road_map: RoadMap) -> dict[str, Any]:
@@ -165,6 +167,8 @@ def _view(command: MapView) -> None:
     if not 64 <= command.width <= 20_000:
         raise InputError(f"--width is {command.width}; give 64 to 20000 pixels")
     road_map = open_map(command.source)
-    out = command.out or Path(f"{road_map.name}.png")
+    # Names come out of files: what is no plain file name must not become a path.
+    plain = re.sub(r"[^\w.-]+", "_", road_map.name).lstrip(".") or "map"
+    out = command.out or Path(f"{plain}.png")
     draw_map(road_map, out, command.width)
     print(out)

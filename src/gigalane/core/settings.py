@@ -49,3 +49,25 @@ def rebuild(kind: type[T], saved: Mapping[str, Any], place: str) -> T:
         return kind(**values)
     except (TypeError, ValueError) as error:
         raise SettingsError(f"{place}: {error}") from error
+
+
+def differences(one: Any, other: Any, prefix: str = "") -> list[str]:  # noqa: ANN401
+    """Names of the settings in which two trees of the same kind differ, written as options.
+
+    Args:
+        one: a dataclass of settings.
+        other: another of the same kind.
+        prefix: put before each name.
+
+    Returns:
+        Names such as "spawn.car-length".
+    """
+    names: list[str] = []
+    for field in fields(one):
+        first, second = getattr(one, field.name), getattr(other, field.name)
+        name = prefix + field.name.replace("_", "-")
+        if is_dataclass(first):
+            names += differences(first, second, name + ".")
+        elif first != second:
+            names.append(name)
+    return names

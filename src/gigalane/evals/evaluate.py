@@ -8,6 +8,7 @@ So no counted episode is cut short, and those that end early do not crowd the fi
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -25,6 +26,7 @@ from gigalane.metrics.episodes import EPISODE, EpisodeCounter
 from gigalane.metrics.summary import Figure, summarize
 from gigalane.policies.policy import Policy
 from gigalane.rollout import Observer, roll_out
+from gigalane.sim.guard import Guard
 from gigalane.sim.recorder import Recorder
 from gigalane.sim.recording import Recording
 from gigalane.sim.settings import (
@@ -43,6 +45,8 @@ from gigalane.worlds.world import World
 
 LEAST_WORLDS = 4
 """Worlds on each map at least: intervals resample worlds."""
+EPISODES_MOST = 1_000_000
+"""All worlds of a map run at once; more would not fit a machine's memory."""
 
 Subject = Policy | ScriptName
 """Who is evaluated: a policy, or the name of a script."""
@@ -82,8 +86,18 @@ class EvaluateSettings:
 
     def __post_init__(self) -> None:
         """Refuses what cannot be run."""
-        if self.episodes < 1 or self.seconds <= 0 or self.density <= 0 or self.agents < 0:
-            raise SettingsError("evaluate: episodes, seconds and density must be above 0")
+        for name, least, most in (
+            ("episodes", 1, EPISODES_MOST),
+            ("agents", 0, MAX_AGENTS),
+            ("density", 1e-3, 1e4),
+            ("seconds", 0.1, 1e5),
+            ("dt", 0.01, 1.0),
+            ("seed", 0, 2**63 - 1),
+            ("record", 0, 1000),
+        ):
+            value = getattr(self, name)
+            if not least <= value <= most:  # also where it is not a number
+                raise SettingsError(f"evaluate: {name} is {value}; it must be {least} to {most:g}")
 
     def without_partners(self) -> EvaluateSettings:
         """The same evaluation with every policy blind to other road users."""
@@ -132,6 +146,7 @@ def evaluate(
     settings: EvaluateSettings | None = None,
     *,
     on_progress: Callable[[float], None] | None = None,
+    failures: str | os.PathLike[str] = ".",
 ) -> Evaluation:
     """Evaluates a driver closed-loop: it drives every vehicle of every world.
 
@@ -141,12 +156,14 @@ def evaluate(
         maps: where it drives.
         settings: how long, how dense, at which time step.
         on_progress: told the share done, 0 to 1.
+        failures: folder for the recording of a world in which a number leaves all bounds.
 
     Returns:
         What was found.
 
     Raises:
         SettingsError: if the settings fit neither the maps nor the policy.
+        SimulationError: if a number left all bounds.
     """
     settings = settings or EvaluateSettings()
     began = time.perf_counter()
@@ -154,19 +171,23 @@ def evaluate(
     recordings: list[Recording] = []
     for number, road_map in enumerate(maps):
         compiled = compile_map(road_map)
-        world = _world(subject, road_map, compiled, settings, settings.episodes / len(maps))
+        simulator = _simulator(subject, road_map, compiled, settings, settings.episodes / len(maps))
+        world = VectorWorld(simulator, Guard(simulator, [road_map], failures))
         counter = EpisodeCounter(world, starts_before_s=settings.seconds)
         observers: list[Observer] = [counter]
         share = settings.record // len(maps) + (number < settings.record % len(maps))
         recorders = [
-            Recorder(world.simulator, road_map, k, f"{name} on {road_map.name}, world {k}")
-            for k in range(min(share, world.simulator.shape[0]))
+            Recorder(simulator, road_map, k, f"{name} on {road_map.name}, world {k}")
+            for k in range(min(share, simulator.shape[0]))
         ]
         observers += [_Recording(recorder, settings.seconds) for recorder in recorders]
         if on_progress:
             observers.append(_Progress(on_progress, number, len(maps), settings))
-        actor = (IdleActor() if isinstance(subject, str)
-                 else PolicyActor(subject, greedy=settings.greedy, seed=settings.seed))
+        actor = (
+            IdleActor()
+            if isinstance(subject, str)
+            else PolicyActor(subject, greedy=settings.greedy, seed=settings.seed)
+        )
         roll_out(world, actor, _steps(settings), *observers)
         table = counter.table()
         # World numbers go on counting from map to map, so that all can be resampled together.
@@ -190,13 +211,13 @@ def _steps(settings: EvaluateSettings) -> int:
     return 2 * math.ceil(settings.seconds / settings.dt) + 1
 
 
-def _world(
+def _simulator(
     subject: Subject,
     road_map: RoadMap,
     compiled: CompiledMap,
     settings: EvaluateSettings,
     episodes: float,
-) -> VectorWorld:
+) -> Simulator:
     """Worlds on one map in which the subject drives every vehicle."""
     agents = settings.agents or round(settings.density * road_map.lane_kilometres)
     agents = max(1, agents)
@@ -234,7 +255,7 @@ def _world(
             f"policy: it observes {subject.layout}, the worlds show {simulator.layout}; "
             "use the observation settings it was trained with"
         )
-    return VectorWorld(simulator)
+    return simulator
 
 
 @dataclass

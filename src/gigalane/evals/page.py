@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from gigalane.core.files import replacing
 from gigalane.evals.evaluate import Evaluation
 from gigalane.evals.report import COLUMNS, in_words
 
@@ -69,7 +70,8 @@ def write_report(
         parts += ["<h2>Learning</h2>", _curve(curve)]
     if picture:
         parts.append(f"<h2>The town</h2><img alt='map' src='{html.escape(picture)}'>")
-    path.write_text("\n".join(parts) + "\n</html>\n", encoding="utf-8")
+    with replacing(path) as beside:
+        beside.write_text("\n".join(parts) + "\n</html>\n", encoding="utf-8")
 
 
 def _table(evaluations: Sequence[Evaluation]) -> str:
@@ -80,8 +82,7 @@ def _table(evaluations: Sequence[Evaluation]) -> str:
         for name, _ in COLUMNS:
             value, _, interval = in_words(name, found.figures[name]).partition(" (")
             cells.append(f"<td>{value}<small>{interval.rstrip(')')}</small>")
-        rows.append(f"<tr><td>{html.escape(found.name)}{''.join(cells)}"
-                    f"<td>{len(found.episodes)}")
+        rows.append(f"<tr><td>{html.escape(found.name)}{''.join(cells)}<td>{len(found.episodes)}")
     return f"<table><tr><th>driver{head}<th>episodes{''.join(rows)}</table>"
 
 
@@ -97,8 +98,10 @@ def _curve(metrics: Path) -> str:
     svg = [f"<svg viewBox='0 0 {width:g} {height:g}' role=img aria-label='learning curve'>"]
     for share in (0.0, 0.5, 1.0):
         y = (height - bottom) * (1 - share) + 4
-        svg.append(f"<line x1={left} x2={width} y1={y:.1f} y2={y:.1f} stroke='var(--rule)'/>"
-                   f"<text x={left - 8} y={y + 4:.1f} text-anchor=end>{share:.0%}</text>")
+        svg.append(
+            f"<line x1={left} x2={width} y1={y:.1f} y2={y:.1f} stroke='var(--rule)'/>"
+            f"<text x={left - 8} y={y + 4:.1f} text-anchor=end>{share:.0%}</text>"
+        )
     for k, (label, (color, names)) in enumerate(lines.items()):
         points = []
         for row in rows:
@@ -107,9 +110,11 @@ def _curve(metrics: Path) -> str:
                 x = left + (width - left) * row["samples"] / most
                 share = min(1.0, sum(v for v in values if v is not None))
                 points.append(f"{x:.1f},{(height - bottom) * (1 - share) + 4:.1f}")
-        svg.append(f"<polyline fill=none stroke='{color}' stroke-width=2 "
-                   f"points='{' '.join(points)}'/>")
+        svg.append(
+            f"<polyline fill=none stroke='{color}' stroke-width=2 points='{' '.join(points)}'/>"
+        )
         svg.append(f"<text x={left + 8} y={20 + 16 * k} style='fill:{color}'>{label}</text>")
-    svg.append(f"<text x={width} y={height - 6} text-anchor=end>{most / 1e6:.1f} M samples</text>"
-               "</svg>")
+    svg.append(
+        f"<text x={width} y={height - 6} text-anchor=end>{most / 1e6:.1f} M samples</text></svg>"
+    )
     return "".join(svg)

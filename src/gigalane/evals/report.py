@@ -50,7 +50,10 @@ def print_table(evaluations: Sequence[Evaluation]) -> None:
     console.print(
         f"{', '.join(first.maps)}; {first.settings.seconds:g} s episodes, "
         f"dt {first.settings.dt:g} s, "
-        + (f"{first.settings.agents} agents" if first.settings.agents
-           else f"{first.settings.density:g} vehicles a lane-km")
+        + (
+            f"{first.settings.agents} agents"
+            if first.settings.agents
+            else f"{first.settings.density:g} vehicles a lane-km"
+        )
         + f", seed {first.settings.seed}; 95 % intervals resample worlds"
     )

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gigalane.core.settings import SettingsError
-from gigalane.maps.road import RoadMap
-from gigalane.maps.sources import open_maps
 
 DATA_VARIABLE = "GIGALANE_DATA"
 """Environment variable that names the folder of sample maps."""
@@ -30,6 +28,21 @@ class Suite:
     maps: tuple[str, ...]
     density: float
 
+    def sources(self) -> list[str]:
+        """Its maps as `gigalane.maps.sources.open_maps` takes them.
+
+        Raises:
+            SettingsError: if they lie in a folder that is not at hand.
+        """
+        folder = os.environ.get(DATA_VARIABLE, "")
+        needs_folder = any(source.startswith("$") for source in self.maps)
+        if needs_folder and not (folder and Path(folder).is_dir()):
+            raise SettingsError(
+                f"suite {self.name}: its maps lie in the folder that {DATA_VARIABLE} names, which "
+                f"is {'not set' if not folder else 'no folder: ' + folder}; set it, or use --map"
+            )
+        return [source.replace("$", folder, 1) for source in self.maps]
+
 
 _UNSEEN = ("$/opendrive/carla/Town05.xodr.gz", "$/opendrive/carla/Town10HD.xodr.gz")
 _SEEN = tuple(f"$/opendrive/carla/Town0{k}.xodr.gz" for k in (1, 2, 3, 4))
@@ -39,33 +52,32 @@ HELD_OUT_TOWNS = "town:9001-9004"
 SUITES = {
     suite.name: suite
     for suite in (
-        Suite("procedural", "four unseen procedural towns, dense (10 vehicles a lane-km)",
-              (HELD_OUT_TOWNS,), 10.0),
-        Suite("procedural-sparse", "the same, sparse (2 vehicles a lane-km)",
-              (HELD_OUT_TOWNS,), 2.0),
-        Suite("unseen-dense", "CARLA Town05 and Town10HD, dense; needs GIGALANE_DATA",
-              _UNSEEN, 10.0),
-        Suite("unseen-sparse", "CARLA Town05 and Town10HD, sparse; needs GIGALANE_DATA",
-              _UNSEEN, 2.0),
+        Suite(
+            "procedural",
+            "four unseen procedural towns, dense (10 vehicles a lane-km)",
+            (HELD_OUT_TOWNS,),
+            10.0,
+        ),
+        Suite(
+            "procedural-sparse", "the same, sparse (2 vehicles a lane-km)", (HELD_OUT_TOWNS,), 2.0
+        ),
+        Suite(
+            "unseen-dense", "CARLA Town05 and Town10HD, dense; needs GIGALANE_DATA", _UNSEEN, 10.0
+        ),
+        Suite(
+            "unseen-sparse", "CARLA Town05 and Town10HD, sparse; needs GIGALANE_DATA", _UNSEEN, 2.0
+        ),
         Suite("seen-dense", "CARLA Town01 to Town04, dense; needs GIGALANE_DATA", _SEEN, 10.0),
     )
 }
 
 
-def open_suite(name: str) -> tuple[Suite, list[RoadMap]]:
-    """A suite and its maps.
+def open_suite(name: str) -> Suite:
+    """A suite by its name.
 
     Raises:
-        SettingsError: if there is no such suite or its data is not at hand.
-        MapError: if a map cannot be used.
+        SettingsError: if there is no such suite.
     """
     if name not in SUITES:
         raise SettingsError(f"suite {name!r}: there are {', '.join(SUITES)}")
-    suite = SUITES[name]
-    folder = os.environ.get(DATA_VARIABLE, "")
-    if any(source.startswith("$") for source in suite.maps) and not Path(folder).is_dir():
-        raise SettingsError(
-            f"suite {name}: its maps lie in the folder that {DATA_VARIABLE} names, which is "
-            f"{'not set' if not folder else 'no folder: ' + folder}; set it, or use --map"
-        )
-    return suite, open_maps([source.replace("$", folder, 1) for source in suite.maps])
+    return SUITES[name]

@@ -284,7 +284,9 @@ class Trainer:
     def _take_weights(self, start: EntityPolicy) -> None:
         """Begins with another policy's weights."""
         if (start.layout, start.action_space, start.settings) != (
-            self.policy.layout, self.policy.action_space, self.policy.settings
+            self.policy.layout,
+            self.policy.action_space,
+            self.policy.settings,
         ):
             reason = "observes, acts or is built differently; start from one that matches"
             raise PolicyError("start", "policy", reason)
