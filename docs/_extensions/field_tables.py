@@ -16,8 +16,10 @@ import importlib
 import inspect
 import re
 import textwrap
-from typing import Any, ClassVar
+from itertools import pairwise
+from typing import Any, ClassVar, get_type_hints
 
+import tyro
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
@@ -40,7 +42,7 @@ def meanings(settings: type) -> dict[str, str]:
             found[name] = " ".join(text.split())
     body = ast.parse(textwrap.dedent(inspect.getsource(settings))).body[0]
     statements = getattr(body, "body", [])
-    for field, note in zip(statements, statements[1:], strict=False):
+    for field, note in pairwise(statements):
         if (
             isinstance(field, ast.AnnAssign)
             and isinstance(field.target, ast.Name)
@@ -68,6 +70,16 @@ def default_of(field: dataclasses.Field[Any]) -> str:
     return "" if default is None else str(default)
 
 
+def word_of(command: type, name: str, prefix: str) -> str:
+    """How a command line writes a field: NAME by its place, else with dashes."""
+    hint = get_type_hints(command, include_extras=True)[name]
+    notes = getattr(hint, "__metadata__", ())
+    if tyro.conf.Positional in notes:
+        return name.upper()
+    aliases = [alias for note in notes for alias in getattr(note, "aliases", None) or ()]
+    return ", ".join([*aliases, prefix + name.replace("_", "-")])
+
+
 class Fields(SphinxDirective):
     """`{fields} path.of.Class`: a table of its fields."""
 
@@ -84,9 +96,7 @@ class Fields(SphinxDirective):
             default = default_of(field)
             if not default and field.name not in known:
                 continue
-            name = prefix + (field.name.replace("_", "-") if prefix else field.name)
-            if prefix and default == "required":
-                name = field.name.upper()
+            name = word_of(settings, field.name, prefix) if prefix else field.name
             meaning = known.get(field.name) or "–"
             rows.append((f"`{name}`", f"`{default}`" if default else "", meaning))
         return [self._table(rows)]

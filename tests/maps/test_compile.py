@@ -337,14 +337,15 @@ def test_local_coordinates_stay_exact_far_from_the_map_origin(ring_road, ring):
     np.testing.assert_allclose(there - [4.0e5, 5.5e6, 300.0], here, atol=1e-4)
 
 
-def test_stacked_maps_keep_their_own_rows(straight, ring, tee):
-    road = stack_maps([straight, tee, ring, tee], "cpu")
+def test_stacked_maps_keep_their_own_rows(straight, all_way_stop, ring, tee):
+    road = stack_maps([straight, all_way_stop, ring, tee], "cpu")
     records = road.maps.numpy()
     segments, lanes, links = road.segments.numpy(), road.lanes.numpy(), road.lane_links.numpy()
     cells, offsets = road.cell_segments.numpy(), road.cell_offsets.numpy()
     tokens, points = road.road_tokens.numpy(), road.road_points.numpy()
+    controls_ahead, controls = road.lane_controls.numpy(), road.controls.numpy()
     first_segment = first_lane = 0
-    for record, one in zip(records, (straight, tee, ring, tee), strict=True):
+    for record, one in zip(records, (straight, all_way_stop, ring, tee), strict=True):
         own = segments[first_segment : first_segment + len(one.segments)]
         for name in ("x", "y", "left_bound", "flags", "arc"):
             assert np.array_equal(own[name], one.segments[name])
@@ -361,6 +362,12 @@ def test_stacked_maps_keep_their_own_rows(straight, ring, tee):
             own_links = links[row["successor_start"] :][: row["successor_count"]] - first_lane
             start, count = lane["successor_start"], lane["successor_count"]
             assert np.array_equal(own_links, one.lane_links[start : start + count])
+            ahead = controls_ahead[row["control_start"] :][: row["control_count"]]
+            theirs = one.lane_controls[lane["control_start"] :][: lane["control_count"]]
+            assert np.array_equal(ahead["distance"], theirs["distance"])
+            for name in ("left_x", "right_y", "rule", "light", "green_stages"):
+                expected = one.controls[name][theirs["control"]]
+                assert np.array_equal(controls[name][ahead["control"]], expected)
         count = int(one.record["columns"] * one.record["rows"])
         start = int(record["cell_start"])
         assert np.array_equal(

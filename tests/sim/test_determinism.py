@@ -99,9 +99,10 @@ def test_seeds_and_worlds_differ(ring):
     assert len(set(flat)) == 8
 
 
-def test_a_map_gives_the_same_world_alone_and_beside_others(ring, tee):
-    alone = drive(Simulator(tee, replace(LIVELY, worlds=1), seed=3))
-    beside = drive(Simulator([ring, tee], replace(LIVELY, worlds=1), seed=3, map_of_world=[1]))
+def test_a_map_gives_the_same_world_alone_and_beside_others(ring, all_way_stop, tee):
+    settings = replace(LIVELY, worlds=1)
+    alone = drive(Simulator(tee, settings, seed=3))
+    beside = drive(Simulator([ring, all_way_stop, tee], settings, seed=3, map_of_world=[2]))
     for name in ("body", "events", "reward", "status", "persona", "observation"):
         one, other = (getattr(run.scene, name).numpy() for run in (alone, beside))
         assert np.array_equal(one, other), name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import io
 import math
@@ -34,16 +35,17 @@ def parse(command: type[T], words: Sequence[str], program: str, default: T | Non
         InputError: if the arguments do not fit.
     """
     complaint = io.StringIO()
+    read = functools.partial(
+        tyro.cli,
+        command,
+        args=list(words),
+        prog=f"gigalane {program}",
+        description=inspect.getdoc(command),
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
     try:
         with contextlib.redirect_stderr(complaint):
-            filled = tyro.cli(
-                command,
-                args=list(words),
-                prog=f"gigalane {program}",
-                description=inspect.getdoc(command),
-                config=(tyro.conf.FlagCreatePairsOff,),
-                **({} if default is None else {"default": default}),
-            )
+            filled = read() if default is None else read(default=default)
     except SystemExit as leave:
         if leave.code in (0, None):
             raise
@@ -64,13 +66,11 @@ def _reason(framed: str) -> str:
             sections.append([])
         elif text and not text.endswith("───"):
             sections[-1].append(text)
-    # Without a terminal that can draw frames, the title has a section of its own.
-    told = [section for section in sections if section and len(" ".join(section)) > 30]
-    if not told:
-        return "the arguments do not fit"
-    reason = " ".join(told[0])
-    hint = re.search(r"Perhaps you meant: *(--\S+)", " ".join(line for section in sections for line in section))
-    return f"{reason.rstrip('.')}; perhaps you meant {hint[1]}" if hint else reason.rstrip(".")
+    # Where a terminal draws no frames, the title is a section of its own.
+    told = [" ".join(lines) for lines in (sections if "╭" in framed else sections[1:])]
+    reason = next(filter(None, told), "the arguments do not fit").rstrip(".")
+    hint = re.search(r"Perhaps you meant: *(--\S+)", " ".join(told))
+    return f"{reason}; perhaps you meant {hint[1]}" if hint else reason
 
 
 def _numbers(settings: Any, prefix: str = "--") -> Iterator[tuple[str, float]]:  # noqa: ANN401

@@ -18,6 +18,7 @@ from gigalane.cli.errors import InputError
 class Bench:
     """Measures speed: medians over repeats, with the settings beside them.
 
+    WHAT can be measured:
       sim      agent-steps a second, all stages on, observations written
       train    samples a second end to end: simulated, acted on and learned from
       latency  time of one decision
@@ -32,7 +33,7 @@ class Bench:
     """sim, train or latency."""
     workload: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     """What to run; `--workload list` shows them."""
-    device: str = "cpu"
+    device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "cpu"
     """Only "cpu" so far."""
     threads: int = 0
     """CPU threads; 0 is one a core."""

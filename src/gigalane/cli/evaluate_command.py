@@ -41,9 +41,9 @@ class Evaluate:
     """Road files or town:SEED, instead of a suite."""
     episodes: int = 256
     """Agent episodes at least, over all maps."""
-    agents: int | None = None
+    agents: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
     """Road users in each world, instead of --density."""
-    density: float | None = None
+    density: Annotated[float | None, tyro.conf.arg(metavar="FLOAT")] = None
     """Vehicles per lane-kilometre; by default the suite's, or 10."""
     seconds: float = 60.0
     """Time of an episode [s]."""

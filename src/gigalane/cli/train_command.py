@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
@@ -96,7 +96,7 @@ def _resumed(folder: Path, words: Sequence[str]) -> Train:
     return command
 
 
-def _read(file: Path, part: str) -> object:
+def _read(file: Path, part: str) -> Any:  # noqa: ANN401
     """One part of a JSON file of a run."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))[part]

@@ -112,23 +112,33 @@ def _check_indices(compiled: CompiledMap, file: str) -> None:
     first, count = rows["first_segment"].astype(np.int64), rows["segment_count"]
     program = compiled.programs
     sound = {
-        "cell_offsets": len(offsets) == cells + 1 and cells > 0
-        and bool((np.diff(offsets) >= 0).all()) and offsets[0] == 0
+        "cell_offsets": len(offsets) == cells + 1
+        and cells > 0
+        and bool((np.diff(offsets) >= 0).all())
+        and offsets[0] == 0
         and offsets[-1] == len(compiled.cell_segments),
         "cell_segments": within(compiled.cell_segments, segments),
         "segments": within(compiled.segments["lane"], lanes, -1)
         and within(compiled.segments["tokens"], len(compiled.road_tokens), -1),
-        "lanes": bool((first >= 0).all() and (count >= 0).all()
-                      and (first + count <= segments).all())
-        and span("successor", links) and span("predecessor", links)
+        "lanes": bool(
+            (first >= 0).all() and (count >= 0).all() and (first + count <= segments).all()
+        )
+        and span("successor", links)
+        and span("predecessor", links)
         and span("control", len(compiled.lane_controls))
-        and within(rows["left"], lanes, -1) and within(rows["right"], lanes, -1),
+        and within(rows["left"], lanes, -1)
+        and within(rows["right"], lanes, -1),
         "lane_links": within(compiled.lane_links, lanes),
         "lane_controls": within(compiled.lane_controls["control"], len(compiled.controls)),
         "controls": within(compiled.controls["program"], len(program), -1),
-        "programs": bool((program["stage_start"] >= 0).all() and (program["stage_count"] >= 0).all()
-                         and (program["stage_start"].astype(np.int64) + program["stage_count"]
-                              <= len(compiled.stages)).all()),
+        "programs": bool(
+            (program["stage_start"] >= 0).all()
+            and (program["stage_count"] >= 0).all()
+            and (
+                program["stage_start"].astype(np.int64) + program["stage_count"]
+                <= len(compiled.stages)
+            ).all()
+        ),
         "spawn_segments": within(compiled.spawn_segments, segments)
         and len(compiled.spawn_segments) == int(record["spawn_count"]) > 0
         and len(compiled.spawn_lengths) == len(compiled.spawn_segments),

@@ -42,8 +42,19 @@ def stack_maps(maps: Sequence[CompiledMap], device: str) -> Any:  # noqa: ANN401
     widths = {m.road_tokens.shape[1] for m in maps}
     if len(widths) != 1:
         raise ValueError(f"maps were compiled with {sorted(widths)} road tokens; use one number")
-    base = {name: 0 for name in (*_RECORDS, "lane_links", "stages", "cells", "cell_segments",
-                                 "spawn_segments", "walk_lanes", "road_tokens")}
+    base = {
+        name: 0
+        for name in (
+            *_RECORDS,
+            "lane_links",
+            "stages",
+            "cells",
+            "cell_segments",
+            "spawn_segments",
+            "walk_lanes",
+            "road_tokens",
+        )
+    }
     parts: dict[str, list[NDArray[Any]]] = {}
     for one in maps:
         for name, rows in _moved(one, base).items():

@@ -136,9 +136,15 @@ def choose_tokens(
     """
     assert points.dtype == record_dtype(RoadPoint)
     lanes = int((points["kind"] > 0).sum())
-    look_from = np.stack([anchors["x"] + 0.5 * anchors["length"] * anchors["cos"],
-                          anchors["y"] + 0.5 * anchors["length"] * anchors["sin"],
-                          anchors["cos"], anchors["sin"]], axis=1).astype(np.float32)
+    look_from = np.stack(
+        [
+            anchors["x"] + 0.5 * anchors["length"] * anchors["cos"],
+            anchors["y"] + 0.5 * anchors["length"] * anchors["sin"],
+            anchors["cos"],
+            anchors["sin"],
+        ],
+        axis=1,
+    ).astype(np.float32)
     halves = [
         _choose_among(look_from, points[:lanes], 0, settings.lane_points, settings),
         _choose_among(look_from, points[lanes:], lanes, settings.edge_points, settings),
@@ -170,13 +176,22 @@ def _choose_among(
         _choose,
         dim=len(look_from),
         inputs=[
-            wp.array(look_from, dtype=float, **on_cpu), wp.array(xy, dtype=float, **on_cpu),
+            wp.array(look_from, dtype=float, **on_cpu),
+            wp.array(xy, dtype=float, **on_cpu),
             wp.array(offsets.astype(np.int32), dtype=int, **on_cpu),
             wp.array(order.astype(np.int32), dtype=int, **on_cpu),
-            int(columns), int(rows), bucket, float(low[0]), float(low[1]),
-            settings.reach, settings.lane_share_behind,
-            settings.spacing_near, settings.spacing_growth, index_base,
-            wp.empty(len(xy), dtype=int, **on_cpu), wp.empty(len(xy), dtype=float, **on_cpu),
+            int(columns),
+            int(rows),
+            bucket,
+            float(low[0]),
+            float(low[1]),
+            settings.reach,
+            settings.lane_share_behind,
+            settings.spacing_near,
+            settings.spacing_growth,
+            index_base,
+            wp.empty(len(xy), dtype=int, **on_cpu),
+            wp.empty(len(xy), dtype=float, **on_cpu),
             wp.empty(len(xy), dtype=float, **on_cpu),
         ],
         outputs=[out],

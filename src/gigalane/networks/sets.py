@@ -1,11 +1,11 @@
 """Set encoder: every token through the same small network, then the maximum over the tokens.
 
 The result does not depend on the order of the tokens, and empty (all-zero) tokens take no part
-(Qi et al. 2017, "PointNet"; GIGAFLOW, arXiv 2502.03349). Two ways compute it:
-`encode_and_pool_plain` in torch, anywhere; and kernels that keep a row's activations in
-registers, on CPUs. On two cores
-of a Zen 5 the second is 1.3 times as fast forward as bfloat16 torch on full sets and 4 times
-backward, more where tokens are empty.
+(Qi et al. 2017, "PointNet"; as in GIGAFLOW). Two ways compute it: `encode_and_pool_plain` in
+torch, anywhere; and kernels that keep a row's activations in registers, on CPUs. On one core of
+a Zen 5 and full sets the default network then trains 2.3 times as fast as in bfloat16 torch and
+5 times as fast as in float32 torch; forward it equals the first and is twice the second. Empty
+tokens cost nothing.
 """
 
 from __future__ import annotations

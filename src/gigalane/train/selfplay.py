@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
 
+from gigalane.core.files import replacing
 from gigalane.maps.compile import CompileSettings, compile_map
 from gigalane.maps.road import RoadMap
 from gigalane.policies.entity import EntityPolicy
@@ -51,4 +55,13 @@ def self_play(
     simulator = Simulator(compiled, world, seed=settings.seed, threads=settings.threads or None)
     guard = Guard(simulator, maps, run_directory)
     world_view = VectorWorld(simulator, guard)
+    if not resume:
+        facts = {
+            "maps": list(sources) or [road_map.name for road_map in maps],
+            "world": asdict(world),
+            "compile": asdict(compile_settings or CompileSettings()),
+        }
+        Path(run_directory).mkdir(parents=True, exist_ok=True)
+        with replacing(Path(run_directory) / WORLDS_FILE) as beside:
+            beside.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     return train(world_view, settings, run_directory, resume, on_iteration, start)
