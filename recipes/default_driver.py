@@ -50,11 +50,19 @@ def main() -> None:
     first, second = options.run / "first", options.run / "second"
     if not second.exists():
         self_play(
-            maps, WORLD, FIRST, first, resume=options.resume,
+            maps,
+            WORLD,
+            FIRST,
+            first,
+            resume=options.resume,
             on_iteration=lambda figures: figures["samples"] >= FIRST_ENDS,
         )
     self_play(
-        maps, WORLD, SECOND, second, resume=options.resume and second.exists(),
+        maps,
+        WORLD,
+        SECOND,
+        second,
+        resume=options.resume and second.exists(),
         start=load_policy(first / POLICY_FILE),
     )
 

@@ -46,14 +46,16 @@ def main() -> None:
         time_steps=(0.3,),
         episode_s=360.0,
         spawn=SpawnSettings(
-            car_length=(0.8, 7.0), car_width=(0.8, 3.0), truck_share=0.0, cyclists=0.0,
-            pedestrians=0.0, goal_distance=(100.0, 600.0),
+            car_length=(0.8, 7.0),
+            car_width=(0.8, 3.0),
+            truck_share=0.0,
+            cyclists=0.0,
+            pedestrians=0.0,
+            goal_distance=(100.0, 600.0),
         ),
         observation=ObservationSettings.gigaflow(),
     )
-    maps = [
-        augment(town, seed) for town in open_maps([TOWNS]) for seed in range(VARIANTS)
-    ]
+    maps = [augment(town, seed) for town in open_maps([TOWNS]) for seed in range(VARIANTS)]
     self_play(maps, world, TRAIN, options.run, resume=options.resume, compile_settings=MAPS)
 
 

@@ -69,6 +69,7 @@ def counted(log, row, agents):
         one["ran_stop"] += bool(facts & {"ran_stop", "out_of_turn"})
         for name in (
             "collided",
+            "hit_pedestrian",
             "off_road",
             "wrong_way",
             "reached_goal",
@@ -106,7 +107,7 @@ def test_table_equals_a_count_by_hand_of_the_same_log(ring, tee):
     for found, one in zip(order(list(table)), order(expected), strict=True):
         for name in EPISODE.names:
             assert float(found[name]) == pytest.approx(float(one[name]), rel=1e-4, abs=1e-3), name
-    for name in ("collided", "off_road", "timed_out", "wrong_way"):
+    for name in ("collided", "hit_pedestrian", "off_road", "timed_out", "wrong_way"):
         assert table[name].any(), name
 
 

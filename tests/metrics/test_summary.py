@@ -33,9 +33,11 @@ def test_driving_score_is_completion_times_the_leaderboards_factors():
     episodes["ran_red"] = [0, 0, 2, 1, 0]
     episodes["ran_stop"] = [0, 0, 0, 1, 0]
     episodes["off_road"][4] = True
-    # 0.60 a vehicle hit, 0.70 a red light, 0.80 a stop sign; leaving the road has no factor.
+    episodes["hit_pedestrian"][3] = True
+    # 0.60 a vehicle hit, 0.50 a pedestrian, 0.70 a red light, 0.80 a stop sign;
+    # leaving the road has no factor.
     assert driving_scores(episodes) == pytest.approx(
-        [1.0, 0.60, 0.5 * 0.70**2, 0.8 * 0.60 * 0.70 * 0.80, 0.4]
+        [1.0, 0.60, 0.5 * 0.70**2, 0.8 * 0.50 * 0.70 * 0.80, 0.4]
     )
 
 

@@ -83,7 +83,7 @@ def _resumed(folder: Path, words: Sequence[str]) -> Train:
     saved = Train(
         folder,
         tuple(_read(worlds, "maps")),
-        True,
+        False,  # an option that is on already could not be given again
         rebuild(TrainSettings, _read(settings, "train"), f"{settings}, train"),
         rebuild(SimulatorSettings, _read(worlds, "world"), f"{worlds}, world"),
     )

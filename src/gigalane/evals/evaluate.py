@@ -29,6 +29,7 @@ from gigalane.rollout import Observer, roll_out
 from gigalane.sim.guard import Guard
 from gigalane.sim.recorder import Recorder
 from gigalane.sim.recording import Recording
+from gigalane.sim.scene import ACTIVE, PEDESTRIAN
 from gigalane.sim.settings import (
     MAX_AGENTS,
     LightSettings,
@@ -227,35 +228,41 @@ def _simulator(
             "give --agents, or a lower --density"
         )
     is_script = isinstance(subject, str)
-    traffic = TrafficSettings(
-        scripted=1.0 if is_script else 0.0,
-        script=subject if is_script else "idm",
-        blind=0.0,
-        braking=0.0,
-        scripted_pedestrians=1.0,
-    )
-    simulator = Simulator(
-        compiled,
-        SimulatorSettings(
-            worlds=max(LEAST_WORLDS, math.ceil(episodes / agents)),
-            agents=agents,
-            time_steps=(settings.dt,),
-            episode_s=settings.seconds,
-            action="jerk12" if is_script else subject.action_space.name,
-            traffic=traffic,
-            persona=settings.persona,
-            lights=settings.lights,
-            spawn=settings.spawn,
-            observation=settings.observation,
+    wanted = SimulatorSettings(
+        worlds=max(LEAST_WORLDS, math.ceil(episodes / agents)),
+        agents=agents,
+        time_steps=(settings.dt,),
+        episode_s=settings.seconds,
+        action="jerk12" if is_script else subject.action_space.name,
+        traffic=TrafficSettings(
+            scripted=1.0 if is_script else 0.0,
+            script=subject if is_script else "idm",
+            blind=0.0,
+            braking=0.0,
+            scripted_pedestrians=1.0,
         ),
-        seed=settings.seed,
+        persona=settings.persona,
+        lights=settings.lights,
+        spawn=settings.spawn,
+        observation=settings.observation,
     )
+    simulator = Simulator(compiled, wanted, seed=settings.seed)
+    # Pedestrians do not count, and some road users find no room at first.
+    while 0 < (counted := _counted(simulator)) < episodes:
+        wanted = replace(wanted, worlds=math.ceil(wanted.worlds * episodes / counted))
+        simulator = Simulator(compiled, wanted, seed=settings.seed)
     if not is_script and subject.layout != simulator.layout:
         raise SettingsError(
             f"policy: it observes {subject.layout}, the worlds show {simulator.layout}; "
             "use the observation settings it was trained with"
         )
     return simulator
+
+
+def _counted(simulator: Simulator) -> int:
+    """Road users that are there and whose episodes count; each of them will end one."""
+    is_there = simulator.scene.status.numpy() == ACTIVE
+    return int((is_there & (simulator.scene.traits.numpy()["kind"] != PEDESTRIAN)).sum())
 
 
 @dataclass

@@ -331,6 +331,7 @@ class RoadMap:
     @property
     def extent(self) -> NDArray[np.float64]:
         """Corners (2, 3) [m] of the smallest axis-aligned box around all lanes."""
-        points = np.concatenate([p for lane in self.lanes
-                                 for p in (lane.left_boundary, lane.right_boundary)])
+        points = np.concatenate(
+            [p for lane in self.lanes for p in (lane.left_boundary, lane.right_boundary)]
+        )
         return np.stack([points.min(axis=0), points.max(axis=0)])

@@ -20,6 +20,7 @@ EPISODE = np.dtype(
         ("metres", np.float32),  # distance driven [m]
         ("completion", np.float32),  # share of the route covered, 0 to 1
         ("collided", np.bool_),
+        ("hit_pedestrian", np.bool_),  # whether the collision was with one
         ("off_road", np.bool_),
         ("ran_red", np.int32),  # how often
         ("ran_stop", np.int32),  # how often, out-of-turn starts included
@@ -72,8 +73,9 @@ class EpisodeCounter:
         rows["seconds"][acted] += dt[acted]
         rows["metres"][acted] += np.abs(body["speed"] * dt)[acted]
         done = np.clip(route["progress"] / np.maximum(route["length"], 1.0), 0.0, 1.0)
-        rows["completion"] = np.where(acted, np.maximum(rows["completion"], done),
-                                      rows["completion"])
+        rows["completion"] = np.where(
+            acted, np.maximum(rows["completion"], done), rows["completion"]
+        )
 
         def happened(*names: str) -> NDArray[np.bool_]:
             mask = sum(self._bit[name] for name in names)
@@ -81,8 +83,15 @@ class EpisodeCounter:
 
         rows["ran_red"] += happened("ran_red")
         rows["ran_stop"] += happened("ran_stop", "out_of_turn")
-        for name in ("collided", "off_road", "wrong_way", "reached_goal", "missed_goal",
-                     "timed_out"):
+        for name in (
+            "collided",
+            "hit_pedestrian",
+            "off_road",
+            "wrong_way",
+            "reached_goal",
+            "missed_goal",
+            "timed_out",
+        ):
             rows[name] |= happened(name)
         rows["completion"][rows["reached_goal"]] = 1.0
         ended = acted & (world.terminated.numpy() | world.truncated.numpy())

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gigalane.sim.scene import PEDESTRIAN
-
 VEHICLE_FACTOR = 0.60
 PEDESTRIAN_FACTOR = 0.50
 RED_LIGHT_FACTOR = 0.70
@@ -39,8 +37,10 @@ class Figure:
 
     def as_json(self) -> dict[str, float | None]:
         """{value, low, high}; what is infinite becomes None."""
-        return {k: (float(v) if np.isfinite(v) else None)
-                for k, v in (("value", self.value), ("low", self.low), ("high", self.high))}
+        return {
+            k: (float(v) if np.isfinite(v) else None)
+            for k, v in (("value", self.value), ("low", self.low), ("high", self.high))
+        }
 
 
 def driving_scores(episodes: NDArray[np.void]) -> NDArray[np.float64]:
@@ -49,7 +49,7 @@ def driving_scores(episodes: NDArray[np.void]) -> NDArray[np.float64]:
     Leaving the road has no factor there; it ends the episode, so what is left of the route is
     lost.
     """
-    hit = np.where(episodes["kind"] == PEDESTRIAN, PEDESTRIAN_FACTOR, VEHICLE_FACTOR)
+    hit = np.where(episodes["hit_pedestrian"], PEDESTRIAN_FACTOR, VEHICLE_FACTOR)
     return (
         episodes["completion"]
         * np.where(episodes["collided"], hit, 1.0)
@@ -60,7 +60,7 @@ def driving_scores(episodes: NDArray[np.void]) -> NDArray[np.float64]:
 
 def _incidents(episodes: NDArray[np.void]) -> NDArray[np.int64]:
     """Collisions, road departures and red lights of each episode."""
-    return (episodes["collided"].astype(np.int64) + episodes["off_road"] + episodes["ran_red"])
+    return episodes["collided"].astype(np.int64) + episodes["off_road"] + episodes["ran_red"]
 
 
 def _share(name: str) -> Callable[[NDArray[np.void]], NDArray[np.float64]]:
@@ -101,17 +101,20 @@ def summarize(episodes: NDArray[np.void], seed: int = 0) -> dict[str, Figure]:
         ratios = total[draws].sum(axis=1) / count[draws].sum(axis=1)
         low, high = np.percentile(ratios, [2.5, 97.5])
         value = float(total.sum() / count.sum())
+        # Nothing but 0 or nothing but 1 in n episodes: the rule of three bounds the rate.
         if total.sum() == 0:
-            # Nothing seen in n worlds: the rule of three bounds the rate.
             high = min(1.0, 3.0 / count.sum())
+        elif total.sum() == count.sum():
+            low = max(0.0, 1.0 - 3.0 / count.sum())
         figures[name] = Figure(value, float(low), float(high), "1", better)
     kilometres = np.bincount(of_world, weights=episodes["metres"]) / 1000.0
     incidents = np.bincount(of_world, weights=_incidents(episodes))
     with np.errstate(divide="ignore"):
         ratios = kilometres[draws].sum(axis=1) / incidents[draws].sum(axis=1)
         value = float(kilometres.sum() / incidents.sum())
-    low, high = np.percentile(np.where(np.isfinite(ratios), ratios, np.inf), [2.5, 97.5],
-                              method="nearest")
+    low, high = np.percentile(
+        np.where(np.isfinite(ratios), ratios, np.inf), [2.5, 97.5], method="nearest"
+    )
     if incidents.sum() == 0:
         low = kilometres.sum() / 3.0
     figures["km_per_incident"] = Figure(value, float(low), float(high), "km", "higher")

@@ -12,7 +12,8 @@ cross without a corner inside. Boxes on different levels do not touch.
 
 import warp as wp
 
-from gigalane.sim.scene import Body, SceneArrays, Traits
+from gigalane.sim.events import COLLIDED, HIT_PEDESTRIAN
+from gigalane.sim.scene import PEDESTRIAN, Body, SceneArrays, Traits
 
 
 @wp.func
@@ -131,8 +132,9 @@ def touched(body: Body, size: Traits, other: Body, other_size: Traits) -> bool:
 
 
 @wp.func
-def collides(scene: SceneArrays, world: int, agent: int, agents: int, dt: float) -> bool:
-    """Whether a road user touched any other of its world during the last step."""
+def contact_facts(scene: SceneArrays, world: int, agent: int, agents: int, dt: float) -> int:
+    """COLLIDED where a road user touched another in the last step, and HIT_PEDESTRIAN."""
+    facts = int(0)
     body = scene.body[world, agent]
     size = scene.traits[world, agent]
     # No step is longer than this: hard braking made the start of it faster than its end, twice
@@ -154,5 +156,7 @@ def collides(scene: SceneArrays, world: int, agent: int, agents: int, dt: float)
                 if same_level(body.z, scene.boxes[world, 2, other], wp.sqrt(near)):
                     there = scene.body[world, other]
                     if touched(body, size, there, scene.traits[world, other]):
-                        return True
-    return False
+                        facts = facts | COLLIDED
+                        if scene.boxes[world, 8, other] == float(PEDESTRIAN):
+                            facts = facts | HIT_PEDESTRIAN
+    return facts

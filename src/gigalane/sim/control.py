@@ -109,7 +109,8 @@ def command_of(
     if brakes(traits, duty):
         return wp.vec2(wp.clamp(-body.speed / dt, BRAKING_LIMIT, -BRAKING_LIMIT), body.steering)
     if rules.action == ACCELERATION_STEERING:
-        return wp.vec2(wp.clamp(action[0], BRAKING_LIMIT, 2.5 * traits.acceleration_scale),
-                       action[1])
+        return wp.vec2(
+            wp.clamp(action[0], BRAKING_LIMIT, 2.5 * traits.acceleration_scale), action[1]
+        )
     jerk = jerks_of(rules.action, action[0], action[1])
     return command_from_jerk(body, traits, jerk[0], jerk[1], dt)

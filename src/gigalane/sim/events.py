@@ -21,6 +21,7 @@ REACHED_WAYPOINT = wp.constant(64)
 REACHED_GOAL = wp.constant(128)
 MISSED_GOAL = wp.constant(256)
 TIMED_OUT = wp.constant(512)
+HIT_PEDESTRIAN = wp.constant(1024)
 
 EVENT_NAMES: tuple[str, ...] = (
     "collided",
@@ -33,6 +34,7 @@ EVENT_NAMES: tuple[str, ...] = (
     "reached_goal",
     "missed_goal",
     "timed_out",
+    "hit_pedestrian",
 )
 """Bit k of an event mask is the k-th name."""
 

@@ -157,9 +157,5 @@ def distance_to_path(body: Body, x: float, y: float) -> float:
     span = step_x * step_x + step_y * step_y
     share = float(1.0)
     if span > 1.0e-8:
-        share = wp.clamp(
-            ((x - body.past_x) * step_x + (y - body.past_y) * step_y) / span, 0.0, 1.0
-        )
-    return wp.length(
-        wp.vec2(body.past_x + share * step_x - x, body.past_y + share * step_y - y)
-    )
+        share = wp.clamp(((x - body.past_x) * step_x + (y - body.past_y) * step_y) / span, 0.0, 1.0)
+    return wp.length(wp.vec2(body.past_x + share * step_x - x, body.past_y + share * step_y - y))

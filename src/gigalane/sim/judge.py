@@ -7,7 +7,7 @@
 import warp as wp
 
 from gigalane.maps.arrays import MapArrays
-from gigalane.sim.collide import collides
+from gigalane.sim.collide import contact_facts
 from gigalane.sim.events import (
     COLLIDED,
     MISSED_GOAL,
@@ -91,8 +91,7 @@ def judge(
     duty = scene.duty[world, agent]
     persona = scene.persona[world, agent]
     facts = line_events(rules, road, scene, world, agent, agents, past_lane)
-    if collides(scene, world, agent, agents, dt):
-        facts = facts | COLLIDED
+    facts = facts | contact_facts(scene, world, agent, agents, dt)
     if place.off_road == 1:
         facts = facts | OFF_ROAD
     if goes_wrong_way(place, body):

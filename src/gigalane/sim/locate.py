@@ -202,9 +202,7 @@ def paved(
 
 
 @wp.func
-def leaves_road(
-    road: MapArrays, record: MapRecord, at: int, body: Body, traits: Traits
-) -> bool:
+def leaves_road(road: MapArrays, record: MapRecord, at: int, body: Body, traits: Traits) -> bool:
     """Whether a corner of the box lies off every surface its kind may be on."""
     flags = surface_of(traits.kind)
     for corner in range(4):

@@ -193,9 +193,7 @@ def put_road(
 
 
 @wp.func
-def drop_road(
-    rules: Rules, row: wp.array(dtype=wp.float16), lane_tokens: int, random: wp.uint32
-):
+def drop_road(rules: Rules, row: wp.array(dtype=wp.float16), lane_tokens: int, random: wp.uint32):
     """Blanks a random share of the road tokens."""
     for token in range(rules.road_tokens):
         share = wp.where(token < lane_tokens, rules.lane_dropout, rules.edge_dropout)

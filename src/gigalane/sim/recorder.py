@@ -102,8 +102,9 @@ class Recorder:
 
     def recording(self) -> Recording:
         """Everything taken so far."""
-        arrays = {name: np.stack([moment[name] for moment in self._moments])
-                  for name in self._moments[0]}
+        arrays = {
+            name: np.stack([moment[name] for moment in self._moments]) for name in self._moments[0]
+        }
         simulator = self.simulator
         return Recording(
             road_map=self._road_map,
@@ -139,7 +140,11 @@ class Recorder:
             return np.zeros(0, np.uint8)
         state = wp.zeros(count, dtype=int, device=simulator.device)
         first = sum(len(m.controls) for m in simulator.maps[:at])
-        wp.launch(_light_states, dim=count, device=simulator.device,
-                  inputs=[simulator.rules, self.world, first, simulator.road, simulator.scene],
-                  outputs=[state])
+        wp.launch(
+            _light_states,
+            dim=count,
+            device=simulator.device,
+            inputs=[simulator.rules, self.world, first, simulator.road, simulator.scene],
+            outputs=[state],
+        )
         return state.numpy().astype(np.uint8)

@@ -6,6 +6,7 @@ give and that are this project's own choice.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -165,9 +166,15 @@ class PersonaSettings:
     def strict(cls) -> PersonaSettings:
         """The careful driver of evaluations: highest weights on safety, no bias."""
         return cls(
-            goal_radius=(4.0, 4.0), collision=(3.0, 3.0), off_road=(3.0, 3.0),
-            comfort=(0.05, 0.05), lane_align=(2.5e-2, 2.5e-2), velocity_align=(1.0, 1.0),
-            lane_centre=(3.8e-3, 3.8e-3), centre_bias=(0.0, 0.0), reverse=(5e-3, 5e-3),
+            goal_radius=(4.0, 4.0),
+            collision=(3.0, 3.0),
+            off_road=(3.0, 3.0),
+            comfort=(0.05, 0.05),
+            lane_align=(2.5e-2, 2.5e-2),
+            velocity_align=(1.0, 1.0),
+            lane_centre=(3.8e-3, 3.8e-3),
+            centre_bias=(0.0, 0.0),
+            reverse=(5e-3, 5e-3),
             stop_line=(1.0, 1.0),
         )
 
@@ -208,8 +215,16 @@ class ObservationSettings:
     @classmethod
     def gigaflow(cls) -> ObservationSettings:
         """GIGAFLOW's counts; compile maps with `TokenSettings.gigaflow()`."""
-        return cls(partners=20, partner_range=200.0, controls=5, control_range=100.0,
-                   lane_dropout=0.5, edge_dropout=0.4, position_noise=0.1, velocity_noise=0.1)
+        return cls(
+            partners=20,
+            partner_range=200.0,
+            controls=5,
+            control_range=100.0,
+            lane_dropout=0.5,
+            edge_dropout=0.4,
+            position_noise=0.1,
+            velocity_noise=0.1,
+        )
 
 
 ActionName = Literal["jerk12", "jerk", "acceleration_steering", "delta_pose"]
@@ -266,6 +281,10 @@ class SimulatorSettings:
             raise SettingsError(
                 f"delay={self.spawn.delay}: a road user reacts 0 to {MAX_DELAY} steps late"
             )
+        if not 0 < self.episode_s <= 1e6:
+            raise SettingsError(f"episode_s={self.episode_s}: must be above 0 s")
+        for part in ("spawn", "traffic", "lights", "persona", "observation"):
+            _check_numbers(part, getattr(self, part))
         for name, value, known in (
             ("action", self.action, ACTION_NAMES),
             ("script", self.traffic.script, SCRIPT_NAMES),
@@ -281,6 +300,31 @@ class SimulatorSettings:
             partners=self.observation.partners,
             controls=self.observation.controls,
         )
+
+
+_SHARES = frozenset(
+    (
+        *("truck_share", "cyclists", "pedestrians", "lane_change", "single_track"),
+        *("scripted", "blind", "braking", "scripted_pedestrians"),
+        *("missing_light", "missing_group", "missing_all", "always_green"),
+        *("lane_dropout", "edge_dropout"),
+    )
+)
+"""Settings that are shares: 0 to 1. `spawn.braking` is a deceleration, not a share."""
+
+
+def _check_numbers(part: str, settings: Any) -> None:  # noqa: ANN401
+    """Refuses ranges that end before they begin, shares beyond 0 to 1, numbers below 0."""
+    for setting in fields(settings):
+        name, value = f"{part}.{setting.name}", getattr(settings, setting.name)
+        if isinstance(value, tuple):
+            if len(value) != 2 or not value[0] <= value[1]:
+                raise SettingsError(f"{name}={value}: give the smaller number first")
+        elif isinstance(value, int | float):
+            most = 1.0 if setting.name in _SHARES and name != "spawn.braking" else math.inf
+            if not 0 <= value <= most:
+                span = "0 to 1" if most == 1.0 else "0 or more"
+                raise SettingsError(f"{name}={value}: must be {span}")
 
 
 MAX_AGENTS = 512

@@ -63,6 +63,7 @@ class Simulator:
         device: str = "cpu",
         threads: int | None = None,
         map_of_world: ArrayLike | None = None,
+        start: bool = True,
     ) -> None:
         """Compiles the maps, allocates the worlds and starts them.
 
@@ -73,6 +74,7 @@ class Simulator:
             device: "cpu" or a CUDA device.
             threads: CPU threads; all cores by default. Results do not depend on it.
             map_of_world: (worlds,) index of each world's map; by default in turn.
+            start: whether to start the worlds; otherwise `reset` or `restore` must follow.
 
         Raises:
             MapError: if a map has no drivable lane.
@@ -112,7 +114,8 @@ class Simulator:
             self._steps = self._record_stages()
         else:
             self._steps = [self._record(step_worlds, *part) for part in self._slices]
-        self.reset(seed)
+        if start:
+            self.reset(seed)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -178,8 +181,13 @@ class Simulator:
 
     def snapshot(self) -> Snapshot:
         """Copies everything that changes, random position included."""
-        return Snapshot({name: getattr(self.scene, name).numpy().copy()
-                         for name in SceneArrays.vars if name not in _SHARED})
+        return Snapshot(
+            {
+                name: getattr(self.scene, name).numpy().copy()
+                for name in SceneArrays.vars
+                if name not in _SHARED
+            }
+        )
 
     def restore(self, snapshot: Snapshot) -> None:
         """Goes back to a snapshot of this simulator or of one with the same shape."""
@@ -207,6 +215,7 @@ class Simulator:
             device=self.device,
             threads=self._threads,
             map_of_world=self.scene.map_index.numpy()[of_world],
+            start=False,
         )
         forked.restore(Snapshot({k: v[of_world] for k, v in self.snapshot().arrays.items()}))
         return forked

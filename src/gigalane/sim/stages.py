@@ -70,9 +70,7 @@ def observe_stage(rules: Rules, lane_tokens: int, road: MapArrays, scene: SceneA
         observe(rules, road, scene, world, agent, lane_tokens)
 
 
-def record_stages(
-    worlds: int, agents: int, inputs: list[Any], device: str
-) -> list[Any]:
+def record_stages(worlds: int, agents: int, inputs: list[Any], device: str) -> list[Any]:
     """The launches of one step, in order, ready to be repeated.
 
     Args:
@@ -83,5 +81,7 @@ def record_stages(
     """
     per_agent = (decide_stage, move_stage, judge_stage, settle_stage, observe_stage)
     shapes = [(arrive_stage, (worlds,)), *((stage, (worlds, agents)) for stage in per_agent)]
-    return [wp.launch(stage, dim=shape, inputs=inputs, device=device, record_cmd=True)
-            for stage, shape in shapes]
+    return [
+        wp.launch(stage, dim=shape, inputs=inputs, device=device, record_cmd=True)
+        for stage, shape in shapes
+    ]

@@ -142,9 +142,7 @@ def settle(scene: SceneArrays, world: int, agent: int):
 
 
 @wp.func
-def step_world(
-    rules: Rules, road: MapArrays, scene: SceneArrays, world: int, lane_tokens: int
-):
+def step_world(rules: Rules, road: MapArrays, scene: SceneArrays, world: int, lane_tokens: int):
     """One step of one world."""
     agents = scene.agent_count[world]
     arrive(rules, road, scene, world)

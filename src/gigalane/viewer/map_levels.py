@@ -49,6 +49,8 @@ class Decks:
             before = along[:-1] < along[row + 1] + DECK_REACH
             self.rows[lane] |= after & before
         chosen = np.concatenate(self.rows)
+        if not chosen.any():
+            return
         self._tree = shapely.STRtree(quads[chosen])
         self._height = height[chosen]
 

@@ -64,8 +64,10 @@ class VectorWorld:
         """Everything that changes from step to step, as bytes by name."""
         arrays = self.simulator.snapshot().arrays
         arrays["maps"] = self._map_checksums()
-        return {name: torch.from_numpy(np.frombuffer(values.tobytes(), np.uint8).copy())
-                for name, values in arrays.items()}
+        return {
+            name: torch.from_numpy(np.frombuffer(values.tobytes(), np.uint8).copy())
+            for name, values in arrays.items()
+        }
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Goes back to where `state_dict` was taken.
