@@ -46,8 +46,7 @@ def filling(
 ) -> Iterator[Path]:
     """Makes a folder to write into, and takes it away again if that fails.
 
-    A folder that was there before stays as it is, and so does one that an interrupt or a kill
-    leaves behind.
+    A folder that was there before stays. An interrupt counts as failing.
 
     Args:
         folder: where to write.
@@ -66,7 +65,7 @@ def filling(
         raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
     try:
         yield folder
-    except Exception:
+    except (Exception, KeyboardInterrupt):
         if is_new and not worth_keeping():
             shutil.rmtree(folder, ignore_errors=True)
         raise
