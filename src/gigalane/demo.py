@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from gigalane.core.files import replacing
 from gigalane.core.settings import SettingsError
 from gigalane.evals.evaluate import EvaluateSettings, Evaluation, Subject, evaluate
 from gigalane.evals.page import write_report
@@ -117,7 +118,8 @@ def run_demo(out: Path, settings: DemoSettings, console: Console) -> list[Evalua
     console.print("[bold]3  Look[/bold]")
     write_replay([r for evaluation in found for r in evaluation.recordings], out / "replay.html")
     facts = _facts(found, settings, time.perf_counter() - began)
-    (out / "report.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    with replacing(out / "report.json") as beside:
+        beside.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     write_report(
         found,
         out / "report.html",

@@ -34,7 +34,7 @@ class Bench:
     workload: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     """What to run; `--workload list` shows them."""
     device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "cpu"
-    """Only "cpu" so far."""
+    """Where it runs; only "cpu" so far."""
     threads: int = 0
     """CPU threads; 0 is one a core."""
     json: bool = False

@@ -104,7 +104,7 @@ def save_training_state(
     tensors: Mapping[str, Tensor],
     facts: Mapping[str, Any],
 ) -> Path:
-    """Writes a training state and removes all but the last two.
+    """Writes a training state; removes all but the last two, and what a killed run half wrote.
 
     Args:
         directory: the run's directory; made if missing.
@@ -118,7 +118,8 @@ def save_training_state(
     path = Path(directory) / f"state-{iteration:08d}.safetensors"
     cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     _write(path, STATE_FORMAT, STATE_VERSION, cpu, {**facts, "iteration": iteration})
-    for old in training_states(directory)[STATES_KEPT:]:
+    half_written = Path(directory).glob(".*.safetensors.*.part")
+    for old in (*training_states(directory)[STATES_KEPT:], *half_written):
         old.unlink(missing_ok=True)
     return path
 

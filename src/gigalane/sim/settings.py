@@ -25,11 +25,11 @@ class SpawnSettings:
     """Who appears, how large, how fast and with which goal.
 
     Attributes:
-        car_length: [m]. Cars and trucks together span GIGAFLOW's U(0.8, 7) x U(0.8, 3) m; the
-            split by kind is chosen.
-        car_width: [m].
-        truck_length: [m].
-        truck_width: [m].
+        car_length: length of cars [m]. Cars and trucks together span GIGAFLOW's U(0.8, 7) x
+            U(0.8, 3) m; the split by kind is chosen.
+        car_width: width of cars [m].
+        truck_length: length of trucks [m].
+        truck_width: width of trucks [m].
         truck_share: share of vehicles that are trucks (chosen).
         cyclists: share of road users that are cyclists (chosen).
         pedestrians: share of road users that walk, where the map has pavements or crossings
@@ -82,11 +82,11 @@ class TrafficSettings:
         braking_rate: how often they begin to [1/s] (chosen).
         braking_time: for how long [s] (chosen).
         scripted_pedestrians: share of pedestrians that walk by script.
-        desired_gap: IDM time gap T [s].
-        standstill_gap: IDM s0 [m].
-        acceleration: IDM a [m/s²].
-        deceleration: IDM b [m/s²]. (IDM: Treiber, Hennecke, Helbing 2000; values as in the
-            benchmarks that run it, nuPlan's planner first.)
+        desired_gap: IDM's time gap T [s].
+        standstill_gap: IDM's gap at a stop s0 [m].
+        acceleration: IDM's acceleration a [m/s²].
+        deceleration: IDM's braking b [m/s²]. (IDM: Treiber, Hennecke, Helbing 2000; values as in
+            the benchmarks that run it, nuPlan's planner first.)
     """
 
     scripted: float = 0.0
