@@ -11,9 +11,15 @@ from reference import maps
 
 
 @pytest.fixture(scope="session")
-def straight() -> CompiledMap:
+def straight_road() -> RoadMap:
+    """A straight two-way road of 400 m, before compilation."""
+    return maps.straight_road()
+
+
+@pytest.fixture(scope="session")
+def straight(straight_road: RoadMap) -> CompiledMap:
     """A straight two-way road of 400 m."""
-    return compile_map(maps.straight_road())
+    return compile_map(straight_road)
 
 
 @pytest.fixture(scope="session")

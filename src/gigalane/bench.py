@@ -6,9 +6,11 @@ looking at what it made: road users that still drive, rewards and losses that ar
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import resource
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -130,7 +132,8 @@ def bench_training(name: str, threads: int, iterations: int = 12) -> Speed:
         kept.append(figures["kept_fraction"])
         return len(rates) >= iterations
 
-    with tempfile.TemporaryDirectory() as folder:
+    # Progress is for people; standard output is for the figures.
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
         policy = self_play(
             open_maps(workload.maps), workload.world, settings, folder, on_iteration=watch
         )

@@ -135,8 +135,10 @@ def run_demo(out: Path, settings: DemoSettings, console: Console) -> list[Evalua
 
 
 def beats(one: Evaluation, other: Evaluation) -> bool:
-    """Whether one driving score lies clearly above another: intervals do not meet."""
-    return one.figures["driving_score"].low > other.figures["driving_score"].high
+    """Whether one clearly drives better: neither intervals of driving score nor of goals meet."""
+    return all(
+        one.figures[name].low > other.figures[name].high for name in ("driving_score", "goal_rate")
+    )
 
 
 def _train(town: RoadMap, run: Path, settings: DemoSettings) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gigalane.core.files import replacing
 from gigalane.evals.evaluate import Evaluation
-from gigalane.evals.report import COLUMNS, in_words
+from gigalane.evals.report import COLUMNS, in_words, traffic_in_words
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1a1c20; --paper: #fbfaf7; --rule: #d9d7d0;
@@ -26,7 +26,8 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { text-align: right; padding: .4rem .5rem; border-bottom: 1px solid var(--rule);
          vertical-align: top; }
 th:first-child, td:first-child { text-align: left; font-weight: 600; }
-th { font-weight: 500; color: var(--soft); } td small { display: block; color: var(--soft); }
+th { font-weight: 500; color: var(--soft); } td small { display: block; color: var(--soft);
+           white-space: nowrap; }
 img { max-width: 100%; border: 1px solid var(--rule); border-radius: 6px; }
 svg text { fill: var(--soft); font: 12px system-ui, sans-serif; }
 .wide { overflow-x: auto; }
@@ -53,13 +54,13 @@ def write_report(
         curve: metrics.jsonl of the training run to draw.
     """
     first = evaluations[0]
-    where = ", ".join(first.maps)
+    where, traffic = ", ".join(first.maps), traffic_in_words(first.settings)
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8>",
         "<meta name=viewport content='width=device-width'>",
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style>",
         f"<h1>{html.escape(title)}</h1>",
-        f"<p class=soft>{html.escape(where)} · {first.settings.seconds:g} s episodes · "
+        f"<p class=soft>{html.escape(where)} · {traffic} · {first.settings.seconds:g} s episodes · "
         f"dt {first.settings.dt:g} s · seed {first.settings.seed} · 95 % intervals resample "
         "worlds</p>",
     ]
@@ -93,11 +94,15 @@ def _curve(metrics: Path) -> str:
         "reached its goal": ("var(--mark)", ("rate/reached_goal",)),
         "collided or left the road": ("var(--second)", ("rate/collided", "rate/off_road")),
     }
-    width, height, left, bottom = 760.0, 220.0, 44.0, 26.0
+    width, height, left, top, bottom = 760.0, 250.0, 44.0, 34.0, 26.0
     most = max((row["samples"] for row in rows), default=1) or 1
+
+    def level(share: float) -> float:
+        return top + (height - bottom - top) * (1.0 - min(1.0, share))
+
     svg = [f"<svg viewBox='0 0 {width:g} {height:g}' role=img aria-label='learning curve'>"]
     for share in (0.0, 0.5, 1.0):
-        y = (height - bottom) * (1 - share) + 4
+        y = level(share)
         svg.append(
             f"<line x1={left} x2={width} y1={y:.1f} y2={y:.1f} stroke='var(--rule)'/>"
             f"<text x={left - 8} y={y + 4:.1f} text-anchor=end>{share:.0%}</text>"
@@ -108,12 +113,11 @@ def _curve(metrics: Path) -> str:
             values = [row.get(name) for name in names]
             if all(isinstance(v, int | float) and math.isfinite(v) for v in values):
                 x = left + (width - left) * row["samples"] / most
-                share = min(1.0, sum(v for v in values if v is not None))
-                points.append(f"{x:.1f},{(height - bottom) * (1 - share) + 4:.1f}")
+                points.append(f"{x:.1f},{level(sum(v for v in values if v is not None)):.1f}")
         svg.append(
             f"<polyline fill=none stroke='{color}' stroke-width=2 points='{' '.join(points)}'/>"
+            f"<text x={left + 150 * k} y=14 style='fill:{color}'>{label}</text>"
         )
-        svg.append(f"<text x={left + 8} y={20 + 16 * k} style='fill:{color}'>{label}</text>")
     svg.append(
         f"<text x={width} y={height - 6} text-anchor=end>{most / 1e6:.1f} M samples</text></svg>"
     )
