@@ -37,12 +37,14 @@ class DemoSettings:
         minutes: longest time it trains [min].
         samples: samples it trains on at most.
         goal_rate: training ends early once this share of episodes reaches its goal.
+        episodes: agent episodes that each driver is judged by at least.
         seed: of the towns and everything random.
     """
 
     minutes: float = 5.0
     samples: int = 6_000_000
     goal_rate: float = 0.6
+    episodes: int = 400
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -105,7 +107,7 @@ def run_demo(out: Path, settings: DemoSettings, console: Console) -> list[Evalua
             subject,
             [town],
             EvaluateSettings(
-                episodes=400,
+                episodes=settings.episodes,
                 agents=10,
                 dt=0.1,
                 seed=settings.seed,

@@ -24,6 +24,7 @@ from gigalane.maps.compile import CompiledMap, compile_map
 from gigalane.maps.road import RoadMap
 from gigalane.metrics.episodes import EPISODE, EpisodeCounter
 from gigalane.metrics.summary import Figure, summarize
+from gigalane.networks.chunks import one_torch_thread
 from gigalane.policies.policy import Policy
 from gigalane.rollout import Observer, roll_out
 from gigalane.sim.guard import Guard
@@ -189,7 +190,8 @@ def evaluate(
             if isinstance(subject, str)
             else PolicyActor(subject, greedy=settings.greedy, seed=settings.seed)
         )
-        roll_out(world, actor, _steps(settings), *observers)
+        with one_torch_thread():
+            roll_out(world, actor, _steps(settings), *observers)
         table = counter.table()
         # World numbers go on counting from map to map, so that all can be resampled together.
         table["world"] += 1_000_000 * number

@@ -10,8 +10,9 @@ in a core's own cache.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -39,13 +40,26 @@ def run_chunks(task: Callable[[int], Result], count: int, threads: int) -> list[
     # torch must not share one chunk among threads of its own, whichever way the chunk is run:
     # the sum over a weight's gradient would then depend on how many there are.
     if threads == 1 or count == 1:
-        before = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
+        with one_torch_thread():
             return [task(chunk) for chunk in range(count)]
-        finally:
-            torch.set_num_threads(before)
     return list(_pool(threads).map(task, range(count)))
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Keeps torch from sharing an operation among threads of its own.
+
+    Put it around a whole loop: each time the number changes, torch makes its threads anew, which
+    takes longer than a small network takes to decide.
+    """
+    before = torch.get_num_threads()
+    if before > 1:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if before > 1:
+            torch.set_num_threads(before)
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import platform
@@ -21,6 +22,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from gigalane.networks.chunks import one_torch_thread
 from gigalane.networks.layers import Precision, has_fast_bf16
 from gigalane.policies.checkpoint import (
     load_training_state,
@@ -45,6 +47,8 @@ from gigalane.worlds.world import World
 
 POLICY_FILE = "policy.safetensors"
 SETTINGS_FILE = "settings.json"
+
+_log = logging.getLogger("gigalane")
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,7 @@ def train(
     trainer = Trainer(world, settings, Path(run_directory))
     trainer.resume() if resume else trainer.begin(start)
     progress = Progress(trainer.run_directory, settings.samples, trainer.iteration)
-    with _one_torch_thread(), _stop_signals() as stop, progress:
+    with one_torch_thread(), _stop_signals() as stop, progress:
         while trainer.samples < settings.samples and not stop.is_set():
             trainer.collect()
             trainer.estimate()
@@ -296,7 +300,7 @@ class Trainer:
         """Goes on from the newest whole state, exactly where it was saved."""
         tensors, facts, refused = load_training_state(self.run_directory)
         for sentence in refused:
-            print(f"skipped a damaged training state: {sentence}")
+            _log.warning("skipped a damaged training state: %s", sentence)
         changed = _differences(facts["settings"], _plain(self.settings))
         if changed:
             reason = f"was made with another {', '.join(changed)}; use those of {SETTINGS_FILE}"
@@ -394,17 +398,6 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-@contextmanager
-def _one_torch_thread() -> Iterator[None]:
-    """Keeps torch's own threads from competing with those that share chunks."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager
