@@ -48,7 +48,8 @@ def main() -> None:
     data = Path(os.environ["GIGALANE_DATA"])
     maps = open_maps([PROCEDURAL_TOWNS, *(str(data / town) for town in CARLA_TOWNS)])
     first, second = options.run / "first", options.run / "second"
-    if not second.exists():
+    goes_on = second.exists()
+    if not goes_on:
         self_play(
             maps,
             WORLD,
@@ -62,8 +63,8 @@ def main() -> None:
         WORLD,
         SECOND,
         second,
-        resume=options.resume and second.exists(),
-        start=load_policy(first / POLICY_FILE),
+        resume=goes_on,
+        start=None if goes_on else load_policy(first / POLICY_FILE),
     )
 
 

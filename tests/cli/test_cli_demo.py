@@ -13,6 +13,8 @@ def short(monkeypatch) -> None:
     """A demonstration too short to learn anything in."""
     settings = functools.partial(demo.DemoSettings, samples=2000, episodes=8)
     monkeypatch.setattr(demo, "DemoSettings", settings)
+    brief = functools.partial(demo.EvaluateSettings, seconds=6.0)
+    monkeypatch.setattr(demo, "EvaluateSettings", brief)
     monkeypatch.setattr(demo, "WORLD", demo.replace(demo.WORLD, worlds=8))
 
 
