@@ -16,7 +16,7 @@ from gigalane.core.settings import SettingsError
 from gigalane.evals.evaluate import EvaluateSettings, Evaluation, Subject, evaluate
 from gigalane.evals.page import write_report
 from gigalane.evals.report import print_table
-from gigalane.maps.generate import TINY_TOWN, generate_town
+from gigalane.maps.generate import TownSettings, generate_town
 from gigalane.maps.road import RoadMap
 from gigalane.policies.checkpoint import load_policy
 from gigalane.policies.policy import PolicyError
@@ -42,7 +42,7 @@ class DemoSettings:
     """
 
     minutes: float = 5.0
-    samples: int = 6_000_000
+    samples: int = 12_000_000
     goal_rate: float = 0.6
     episodes: int = 400
     seed: int = 1
@@ -55,9 +55,12 @@ class DemoSettings:
             raise SettingsError(f"demo: seed is {self.seed}; give 0 or more")
 
 
+TOWN = TownSettings(size_m=300.0, minimum_junctions=4, maximum_junctions=8)
+"""Small, with enough road between junctions to learn steering on."""
+
 WORLD = SimulatorSettings(
-    worlds=128,
-    agents=10,
+    worlds=64,
+    agents=24,
     episode_s=60.0,
     spawn=SpawnSettings(pedestrians=0.0, cyclists=0.0, goal_distance=(60.0, 150.0)),
     traffic=TrafficSettings(blind=0.0, braking=0.0),
@@ -66,8 +69,8 @@ WORLD = SimulatorSettings(
 
 TRAIN = TrainSettings(
     rollout_steps=32,
-    discount=0.98,
-    ppo=PPOSettings(learning_rate=1e-3, epochs=2, minibatch=2048),
+    discount=0.99,
+    ppo=PPOSettings(learning_rate=5e-4, epochs=2, minibatch=2048),
 )
 
 
@@ -83,7 +86,7 @@ def run_demo(out: Path, settings: DemoSettings, console: Console) -> list[Evalua
         The evaluations in the report.
     """
     began = time.perf_counter()
-    town = generate_town(settings.seed, TINY_TOWN)
+    town = generate_town(settings.seed, TOWN)
     out.mkdir(parents=True, exist_ok=True)
     run = _free_folder(out)
     draw_map(town, out / "town.png", 1200)
@@ -108,7 +111,7 @@ def run_demo(out: Path, settings: DemoSettings, console: Console) -> list[Evalua
             [town],
             EvaluateSettings(
                 episodes=settings.episodes,
-                agents=10,
+                agents=24,
                 dt=0.1,
                 seed=settings.seed,
                 record=1 if name in ("trained here", "shipped") else 0,
