@@ -10,6 +10,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from gigalane.core.trace import trace
 from gigalane.worlds.world import World
 
 
@@ -60,9 +61,13 @@ def roll_out(world: World, actor: Actor, steps: int, *observers: Observer) -> No
         observers: told before and after each step, in this order.
     """
     for step in range(steps):
-        actions = actor.act(world)
-        for observer in observers:
-            observer.before(step, world, actions)
-        world.step(actions)
-        for observer in observers:
-            observer.after(step, world)
+        with trace("act"):
+            actions = actor.act(world)
+        with trace("watch"):
+            for observer in observers:
+                observer.before(step, world, actions)
+        with trace("step"):
+            world.step(actions)
+        with trace("watch"):
+            for observer in observers:
+                observer.after(step, world)

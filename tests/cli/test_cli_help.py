@@ -4,7 +4,10 @@ import pytest
 
 from gigalane import __version__
 
-COMMANDS = ("demo", "map import", "map info", "map view", "train", "evaluate", "view", "bench")
+COMMANDS = (
+    *("demo", "map import", "map info", "map view", "train", "evaluate", "view"),
+    *("bench", "bench compare", "bench sweep"),
+)
 
 
 def test_bare_call_and_help_list_every_command(gigalane):

@@ -7,6 +7,7 @@ import pytest
 
 from gigalane.core.settings import SettingsError
 from gigalane.maps.compile import compile_map
+from gigalane.sim.launches import StagedLaunches
 from gigalane.sim.scene import SceneArrays
 from gigalane.sim.settings import (
     ObservationSettings,
@@ -176,13 +177,12 @@ def test_snapshot_of_another_shape_is_refused(ring):
 
 def test_stage_by_stage_launches_give_the_fused_kernels_bits(both):
     # How a GPU runs a step: one launch a stage, one thread a road user.
-    from gigalane.sim.stages import record_stages
-
     settings = replace(LIVELY, worlds=7)
     fused = Simulator(both, settings, seed=12)
-    staged = Simulator(both, settings, seed=12)
-    inputs = [staged.rules, staged._lane_tokens, staged.road, staged.scene]
-    staged._steps, staged._pool = record_stages(7, 12, inputs, "cpu"), None
+    staged = Simulator(both, settings, start=False)
+    staged._launches = StagedLaunches(staged.rules, staged._lane_tokens, staged.road, staged.scene)
+    staged.reset(12)
+    assert_same(bits(fused, slice(None)), bits(staged, slice(None)))
     for step in range(STEPS):
         actions = np.stack([actions_of(world, step) for world in range(7)])
         fused.step(actions)

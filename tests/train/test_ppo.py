@@ -50,7 +50,7 @@ def test_gradient_over_padded_chunks_is_that_of_the_textbook_loss(monkeypatch):
     advantage = batch.advantage[kept]
     mean, scale = advantage.mean(), advantage.std(correction=0)
     (chunks,) = learner._minibatches(kept, torch.Generator().manual_seed(0))
-    gradient, statistics = learner._gradient(batch, chunks, mean, scale)
+    gradient, statistics = learner._gradient(batch, chunks, mean, scale, torch.tensor(len(kept)))
 
     probabilities, value = policy(batch.observation[kept])
     chosen = probabilities.log_probabilities[torch.arange(len(kept)), batch.action[kept]]

@@ -20,11 +20,13 @@ class PolicyActor:
             greedy: whether to take the most likely action.
             seed: of the sampling.
         """
-        self.policy, self.greedy = policy, greedy
-        self.generator = torch.Generator().manual_seed(seed)
+        self.policy, self.greedy, self._seed = policy, greedy, seed
+        self.generator: torch.Generator | None = None
 
     def act(self, world: World) -> Tensor:
         """Chooses an action for every row."""
+        if self.generator is None:  # chance is drawn where the rows are
+            self.generator = torch.Generator(world.observation.device).manual_seed(self._seed)
         return self.policy.act(world.observation, self.generator, self.greedy)
 
 
@@ -33,6 +35,7 @@ class IdleActor:
 
     def act(self, world: World) -> Tensor:
         """Zeros for every row."""
+        device = world.observation.device
         if world.action_space.is_discrete:
-            return torch.zeros(world.row_count, dtype=torch.int64)
-        return torch.zeros(world.row_count, world.action_space.size)
+            return torch.zeros(world.row_count, dtype=torch.int64, device=device)
+        return torch.zeros(world.row_count, world.action_space.size, device=device)

@@ -15,6 +15,7 @@ from gigalane.cli.arguments import parse
 from gigalane.cli.errors import InputError
 from gigalane.cli.progress import bar
 from gigalane.core.files import filling, replacing
+from gigalane.core.kernels import require_device
 
 if TYPE_CHECKING:
     from gigalane.evals.evaluate import Evaluation
@@ -53,6 +54,8 @@ class Evaluate:
     """Of everything random."""
     blind: bool = False
     """Hide other road users from the policy, to see what seeing them is worth."""
+    device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "cpu"
+    """Where it runs: cpu, or cuda for a GPU."""
     record: int = 0
     """Worlds to record, for `gigalane view`; needs --out."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")] = None
@@ -92,7 +95,13 @@ def run(words: Sequence[str]) -> int:
     kept = filling(command.out) if command.out else contextlib.nullcontext()
     with kept, bar(f"evaluating {command.policy}", quiet=command.json) as tell:
         found = evaluate(
-            command.policy, subject, maps, settings, on_progress=tell, failures=command.out or "."
+            command.policy,
+            subject,
+            maps,
+            settings,
+            on_progress=tell,
+            failures=command.out or ".",
+            device=command.device,
         )
         if command.out:
             _keep(found, command.out)
@@ -110,6 +119,7 @@ def _check(command: Evaluate) -> None:
         raise InputError(f"--agents is {command.agents}; at least one road user must drive")
     if command.record and not command.out:
         raise InputError("evaluate: --record needs --out, the folder to keep recordings in")
+    require_device(command.device)
 
 
 def _keep(found: Evaluation, out: Path) -> None:

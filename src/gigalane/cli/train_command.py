@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,10 +15,13 @@ from rich.console import Console
 from gigalane.cli.arguments import parse
 from gigalane.cli.errors import InputError
 from gigalane.core.files import filling
+from gigalane.core.kernels import require_device
 from gigalane.core.settings import differences, rebuild
+from gigalane.maps.road import RoadMap
 from gigalane.maps.sources import open_maps
 from gigalane.policies.checkpoint import training_states
 from gigalane.sim.settings import SimulatorSettings
+from gigalane.train.ranks import Ranks, joined_ranks
 from gigalane.train.selfplay import WORLDS_FILE, self_play
 from gigalane.train.trainer import SETTINGS_FILE, TrainSettings
 
@@ -28,6 +32,8 @@ class Train:
 
     Progress goes to the terminal, to metrics.jsonl and to TensorBoard in the run's folder.
     Ctrl-C saves and stops; --resume goes on exactly there, with the run's own settings.
+    Under torchrun the processes share the worlds out and learn one policy together; where it
+    starts them again after a failure, they go on from the last saved state.
 
     Examples:
       gigalane train run
@@ -40,7 +46,11 @@ class Train:
     map: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MAP [MAP ...]")] = ("town:1-16",)
     """Road files or town:SEED; the worlds share them out."""
     resume: bool = False
-    """Go on with the run in that folder; only samples and threads may be set anew."""
+    """Go on with the run in that folder; only samples, threads and device may be set anew."""
+    resume_if_begun: bool = False
+    """The same if the folder holds a run, else begin one; for job scripts that run again."""
+    device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "cpu"
+    """Where it runs: cpu, or cuda for a GPU."""
     train: TrainSettings = field(default_factory=TrainSettings)
     world: SimulatorSettings = field(
         default_factory=lambda: SimulatorSettings(worlds=64, agents=32)
@@ -49,25 +59,48 @@ class Train:
 
 def run(words: Sequence[str]) -> int:
     """Runs `gigalane train`."""
+    with joined_ranks() as ranks:
+        with ranks.agreeing():
+            command, resume = _read_command(words, ranks)
+            maps = open_maps(command.map)
+        _train(command, maps, resume, ranks)
+        if ranks.is_first:
+            told = f"{command.run}: policy.safetensors, metrics.jsonl"
+            Console(highlight=False).print(told)
+    return 0
+
+
+def _read_command(words: Sequence[str], ranks: Ranks) -> tuple[Train, bool]:
+    """Reads the arguments; tells too whether a run goes on."""
     command = parse(Train, words, "train")
-    if command.resume:
+    require_device(command.device)
+    begun = bool(training_states(command.run))
+    goes_on = command.resume or (begun and (command.resume_if_begun or ranks.restarts > 0))
+    if goes_on:
         command = _resumed(command.run, words)
-    elif training_states(command.run):
+    elif begun:
         raise InputError(
             f"{command.run}: already holds a run; go on with --resume, or name another folder"
         )
-    maps = open_maps(command.map)
-    with filling(command.run, worth_keeping=lambda: bool(training_states(command.run))):
+    return command, goes_on
+
+
+def _train(command: Train, maps: Sequence[RoadMap], resume: bool, ranks: Ranks) -> None:
+    """Trains; the first rank makes the folder, and takes it away if nothing came of it."""
+    folder = nullcontext()
+    if ranks.is_first:
+        folder = filling(command.run, worth_keeping=lambda: bool(training_states(command.run)))
+    with folder:
         self_play(
             maps,
             command.world,
             command.train,
             command.run,
-            resume=command.resume,
+            resume=resume,
             sources=command.map,
+            device=command.device,
+            ranks=ranks,
         )
-    Console(highlight=False).print(f"{command.run}: policy.safetensors, metrics.jsonl")
-    return 0
 
 
 def _resumed(folder: Path, words: Sequence[str]) -> Train:
@@ -84,6 +117,8 @@ def _resumed(folder: Path, words: Sequence[str]) -> Train:
         folder,
         tuple(_read(worlds, "maps")),
         False,  # an option that is on already could not be given again
+        False,
+        "cpu",  # a run may go on elsewhere
         rebuild(TrainSettings, _read(settings, "train"), f"{settings}, train"),
         rebuild(SimulatorSettings, _read(worlds, "world"), f"{worlds}, world"),
     )

@@ -18,6 +18,8 @@ from typing import Any
 
 import warp as wp
 
+from gigalane.core.settings import SettingsError
+
 COMPILING = "compiling the simulator's kernels, once: 10 to 30 s"
 """Told before the first kernels of a process that are not in the cache."""
 
@@ -39,25 +41,47 @@ def start_kernels() -> None:
             _started = True
 
 
-def load_kernels(kernel: Any, device: str = "cpu") -> None:  # noqa: ANN401
+def require_device(name: str) -> wp.Device:
+    """The device of that name: "cpu", "cuda", or "cuda:1" and so on.
+
+    Raises:
+        SettingsError: this machine has none.
+    """
+    start_kernels()
+    try:
+        if name == "cuda" and not wp.is_cuda_available():  # Warp would complain on stderr as well
+            raise ValueError(name)
+        return wp.get_device(name)
+    except (ValueError, RuntimeError):  # an unknown name; a driver that finds no GPU
+        there = " and ".join(str(device) for device in wp.get_devices())
+        raise SettingsError(f"device {name!r}: this machine has only {there}") from None
+
+
+def load_kernels(
+    kernel: Any,  # noqa: ANN401
+    device: str | wp.Device = "cpu",
+    block: int | None = None,
+) -> None:
     """Loads a kernel and all others of its file, compiling them where the cache has none.
 
     Args:
         kernel: one of them, a `wp.Kernel`.
         device: where they will run.
+        block: threads of a block they will be launched with on a GPU.
     """
     global _told
     start_kernels()
+    if wp.get_device(device).is_cpu:
+        block = 1  # whatever a launch asks for
     with _lock:
-        if not (_told or _is_cached(kernel.module, device)):
+        if not (_told or _is_cached(kernel.module, block)):
             _log.info(COMPILING)
             _told = True
-        wp.load_module(kernel.module, device=device)
+        wp.load_module(kernel.module, device=device, block_dim=block)
 
 
-def _is_cached(module: wp.Module, device: str) -> bool:
+def _is_cached(module: wp.Module, block: int | None) -> bool:
     """Whether a compiled form lies in Warp's cache."""
-    block = 1 if wp.get_device(device).is_cpu else None  # CPU launches have blocks of one thread
     return Path(str(wp.config.kernel_cache_dir), module.get_module_identifier(block)).is_dir()
 
 

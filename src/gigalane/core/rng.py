@@ -67,7 +67,14 @@ def normal(state: wp.uint32, index: int) -> float:
     return radius * wp.cos(6.283185307 * unit(state, 2 * index + 1))
 
 
-def world_seeds(seed: int, worlds: int) -> NDArray[np.uint32]:
-    """One 32-bit seed a world, from a run's seed; world k's does not depend on how many."""
-    words = [np.random.SeedSequence([seed, world]).generate_state(1)[0] for world in range(worlds)]
+def world_seeds(seed: int, worlds: int, first: int = 0) -> NDArray[np.uint32]:
+    """One 32-bit seed a world, from a run's seed; world k's does not depend on how many.
+
+    Args:
+        seed: of the run.
+        worlds: how many seeds.
+        first: number of the first of these worlds in the run.
+    """
+    numbers = range(first, first + worlds)
+    words = [np.random.SeedSequence([seed, world]).generate_state(1)[0] for world in numbers]
     return np.array(words, dtype=np.uint32)

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from gigalane.acting.policy import IdleActor, PolicyActor
+from gigalane.core.kernels import require_device
 from gigalane.core.settings import SettingsError
 from gigalane.maps.compile import CompiledMap, compile_map
 from gigalane.maps.road import RoadMap
@@ -149,6 +150,7 @@ def evaluate(
     *,
     on_progress: Callable[[float], None] | None = None,
     failures: str | os.PathLike[str] = ".",
+    device: str = "cpu",
 ) -> Evaluation:
     """Evaluates a driver closed-loop: it drives every vehicle of every world.
 
@@ -159,21 +161,27 @@ def evaluate(
         settings: how long, how dense, at which time step.
         on_progress: told the share done, 0 to 1.
         failures: folder for the recording of a world in which a number leaves all bounds.
+        device: where worlds and policy are, "cpu" or a CUDA device.
 
     Returns:
         What was found.
 
     Raises:
-        SettingsError: if the settings fit neither the maps nor the policy.
+        SettingsError: if the settings fit neither the maps nor the policy, or the device is
+            missing.
         SimulationError: if a number left all bounds.
     """
     settings = settings or EvaluateSettings()
     began = time.perf_counter()
+    require_device(device)
+    if isinstance(subject, torch.nn.Module):
+        subject.to(torch.device(device))
     tables: list[NDArray[np.void]] = [np.zeros(0, EPISODE)]
     recordings: list[Recording] = []
     for number, road_map in enumerate(maps):
         compiled = compile_map(road_map)
-        simulator = _simulator(subject, road_map, compiled, settings, settings.episodes / len(maps))
+        episodes = settings.episodes / len(maps)
+        simulator = _simulator(subject, road_map, compiled, settings, episodes, device)
         world = VectorWorld(simulator, Guard(simulator, [road_map], failures))
         counter = EpisodeCounter(world, starts_before_s=settings.seconds)
         observers: list[Observer] = [counter]
@@ -182,7 +190,7 @@ def evaluate(
             Recorder(simulator, road_map, k, f"{name} on {road_map.name}, world {k}")
             for k in range(min(share, simulator.shape[0]))
         ]
-        observers += [_Recording(recorder, settings.seconds) for recorder in recorders]
+        observers += [_Recording(recorder, settings) for recorder in recorders]
         if on_progress:
             observers.append(_Progress(on_progress, number, len(maps), settings))
         actor = (
@@ -192,6 +200,7 @@ def evaluate(
         )
         with one_torch_thread():
             roll_out(world, actor, _steps(settings), *observers)
+            world.check()
         table = counter.table()
         # World numbers go on counting from map to map, so that all can be resampled together.
         table["world"] += 1_000_000 * number
@@ -220,6 +229,7 @@ def _simulator(
     compiled: CompiledMap,
     settings: EvaluateSettings,
     episodes: float,
+    device: str,
 ) -> Simulator:
     """Worlds on one map in which the subject drives every vehicle."""
     agents = settings.agents or round(settings.density * road_map.lane_kilometres)
@@ -248,11 +258,11 @@ def _simulator(
         spawn=settings.spawn,
         observation=settings.observation,
     )
-    simulator = Simulator(compiled, wanted, seed=settings.seed)
+    simulator = Simulator(compiled, wanted, seed=settings.seed, device=device)
     # Pedestrians do not count, and some road users find no room at first.
     while 0 < (counted := _counted(simulator)) < episodes:
         wanted = replace(wanted, worlds=math.ceil(wanted.worlds * episodes / counted))
-        simulator = Simulator(compiled, wanted, seed=settings.seed)
+        simulator = Simulator(compiled, wanted, seed=settings.seed, device=device)
     if not is_script and subject.layout != simulator.layout:
         raise SettingsError(
             f"policy: it observes {subject.layout}, the worlds show {simulator.layout}; "
@@ -272,8 +282,7 @@ class _Recording:
     """Takes a moment for a recorder at every step, for the time of one episode."""
 
     recorder: Recorder
-    seconds: float
-    elapsed: float = 0.0
+    settings: EvaluateSettings
 
     def before(self, step: int, world: World, actions: torch.Tensor) -> None:
         """Takes the first moment."""
@@ -283,9 +292,8 @@ class _Recording:
 
     def after(self, step: int, world: World) -> None:
         """Takes the moment after a step."""
-        del step
-        self.elapsed += float(world.dt[0])
-        if self.elapsed <= self.seconds + 1e-6:
+        del world
+        if (step + 1) * self.settings.dt <= self.settings.seconds + 1e-6:
             self.recorder.take()
 
 

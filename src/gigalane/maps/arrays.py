@@ -126,6 +126,8 @@ class RoadPoint:
     sin: float
     half_width: float  # of the lane [m]; 0 for edges
     kind: float  # +1 lane, -1 road edge
+    length: float  # of the stretch of road it is the middle of [m]
+    spare: float  # 0; fills 32 bytes, so that one load fetches a point
 
 
 @wp.struct

@@ -25,7 +25,7 @@ from gigalane.maps.store import load_arrays, save_road_map
 
 PREFIX = "compiled/"
 """Every key of the compiled form begins with this."""
-VERSION = 1
+VERSION = 2
 
 _RECORDS = {
     "record": MapRecord,

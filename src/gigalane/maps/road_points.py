@@ -22,7 +22,7 @@ def road_edges(segments: Records, settings: CompileSettings) -> Records:
     drivable = segments[(segments["flags"] & DRIVABLE) > 0]
     corners = corners_of(drivable)
     sides = {"right": (0, 1), "left": (2, 3)}
-    points, directions, heights = [], [], []
+    points, directions, heights, lengths = [], [], [], []
     for edge, (start, end) in sides.items():
         lane = drivable["lane"] >= 0
         middle = 0.5 * (corners[:, start] + corners[:, end])
@@ -32,9 +32,10 @@ def road_edges(segments: Records, settings: CompileSettings) -> Records:
         keep = lane & (length > 0.05)
         points.append((middle + 0.25 * normal)[keep])
         directions.append((step / np.maximum(length, 1e-6)[:, None])[keep])
+        lengths.append(length[keep])
         heights.append((drivable["z"] + 0.5 * drivable["length"] * drivable["slope"])[keep])
     point, direction = np.concatenate(points), np.concatenate(directions)
-    height = np.concatenate(heights)
+    height, length = np.concatenate(heights), np.concatenate(lengths)
     tree = shapely.STRtree(surfaces_of(corners))
     asked, found = tree.query(shapely.points(point), predicate="intersects")
     level = np.abs(drivable["z"][found] - height[asked]) < settings.level_height
@@ -44,7 +45,7 @@ def road_edges(segments: Records, settings: CompileSettings) -> Records:
         point[~paved] - 0.25 * np.stack([direction[~paved][:, 1], -direction[~paved][:, 0]], axis=1)
     ).T
     edges["cos"], edges["sin"] = direction[~paved].T
-    edges["kind"] = -1.0
+    edges["kind"], edges["length"] = -1.0, length[~paved]
     return edges
 
 
@@ -56,5 +57,5 @@ def lane_points(segments: Records) -> Records:
     points["y"] = routable["y"] + 0.5 * routable["length"] * routable["sin"]
     points["cos"], points["sin"] = routable["cos"], routable["sin"]
     points["half_width"] = 0.5 * (routable["half_width_start"] + routable["half_width_end"])
-    points["kind"] = 1.0
+    points["kind"], points["length"] = 1.0, routable["length"]
     return points

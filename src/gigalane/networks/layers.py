@@ -9,7 +9,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+
+from gigalane.networks.dense import Layer, apply_layers
 
 Precision = Literal["fp32", "bf16"]
 """What the products of wide layers are computed in; weights themselves are always float32."""
@@ -55,13 +56,24 @@ class Trunk(nn.Module):
         self.layers = nn.ModuleList(linear(a, b) for a, b in pairwise(sizes))
         self.precision: Precision = "fp32"
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Maps (rows, inputs) to (rows, widths[-1]) float32."""
+    def forward(self, features: Tensor, *heads: nn.Linear) -> Tensor:
+        """Maps rows to what the heads say of them, or to features where there is no head.
+
+        Args:
+            features: (rows, inputs) float32.
+            heads: linear layers side by side after the stack, always in float32: what they give
+                is compared between one version of a policy and the next.
+
+        Returns:
+            (rows, outputs of all heads) float32; without heads (rows, widths[-1]).
+        """
         bf16 = self.precision == "bf16"
-        with torch.autocast(features.device.type, torch.bfloat16, enabled=bf16):
-            for layer in self.layers:
-                features = functional.relu(layer(features))
-        return features.float()
+        layers = [Layer(layer.weight, layer.bias, bf16, True) for layer in self.layers]  # pyright: ignore[reportArgumentType]
+        if heads:
+            weight = torch.cat([head.weight for head in heads])
+            bias = torch.cat([head.bias for head in heads])
+            layers.append(Layer(weight, bias, False, False))
+        return apply_layers(features, layers)
 
 
 def has_fast_bf16(device: torch.device) -> bool:

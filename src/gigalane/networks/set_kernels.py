@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import warp as wp
 
+from gigalane.networks.native import BF16, FP32
+
 wp.set_module_options({"enable_backward": False})
 
 WIDTH = 64
@@ -24,25 +26,10 @@ TOKENS_MAX = 256
 FEATURES_MAX = 16
 """Most numbers a token may have."""
 
-_TYPES = """
-    enum { WIDTH = 64, TOKENS_MAX = 256, FEATURES_MAX = 16, GROUP = 4 };
-#if defined(__AVX512F__)
-    enum { LANES = 16, VECTORS = 4 };
-#else
-    enum { LANES = 8, VECTORS = 2 };
-#endif
-    enum { PANEL = LANES * VECTORS };
-    // `load` and `store` go through types that allow any alignment.
-    typedef float Vector __attribute__((vector_size(LANES * 4)));
-    typedef int Mask __attribute__((vector_size(LANES * 4)));
-    typedef float Floats __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
-    typedef int Ints __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
-    const Vector zero = {};
-    auto load = [](const float* from) -> Vector { return *(const Floats*)from; };
-    auto store = [](float* to, Vector value) { *(Floats*)to = value; };
-    auto add_product = [](Vector a, Vector b, Vector sum) -> Vector {
-        return __builtin_elementwise_fma(a, b, sum);
-    };
+_SIZES = """
+    enum { WIDTH = 64, TOKENS_MAX = 256, FEATURES_MAX = 16 };
+    typedef _Float16 AnyTokens __attribute__((vector_size(LANES * 2), aligned(2), may_alias));
+    typedef unsigned long long AnyFour __attribute__((aligned(2), may_alias));
 """
 
 _FORWARD = """
@@ -52,72 +39,95 @@ _FORWARD = """
     float* pooled = (float*)pooled_out;
     int* winner = (int*)winner_out;
 
-    // out[GROUP][WIDTH] = in[GROUP][count] . weights[count][WIDTH] + bias, one panel of channels
-    auto layer = [&](const float* const* in, int count, const float* weights, const float* bias,
-                     int channel, Vector (&sum)[GROUP][VECTORS]) {
-        for (int t = 0; t < GROUP; ++t)
-            for (int v = 0; v < VECTORS; ++v) sum[t][v] = load(bias + channel + v * LANES);
-        for (int k = 0; k < count; ++k) {
-            Vector weight[VECTORS];
-            for (int v = 0; v < VECTORS; ++v)
-                weight[v] = load(weights + k * WIDTH + channel + v * LANES);
-            for (int t = 0; t < GROUP; ++t)
-                for (int v = 0; v < VECTORS; ++v)
-                    sum[t][v] = add_product(zero + in[t][k], weight[v], sum[t][v]);
+    alignas(64) Element packed[WIDTH * WIDTH];
+    for (int k = 0; k < WIDTH; k += STEP)
+        for (int c = 0; c < WIDTH; c += LANES)
+            put_operand(packed + k * WIDTH + c * STEP,
+                        operand_of(load(w2 + k * WIDTH + c), load(w2 + (k + STEP - 1) * WIDTH + c)));
+
+    alignas(64) float value[TOKENS_MAX * FEATURES_MAX];
+    int index[TOKENS_MAX + GROUP];
+
+    // Sends a few tokens through both layers and lets them compete for the largest values.
+    auto compete = [&](auto size, int first) {
+        enum { COUNT = sizeof(size), WIDE = BLOCK / LANES };
+        alignas(64) Element hidden[COUNT][WIDTH];
+        Vector sum[COUNT][WIDE];
+        for (int c = 0; c < WIDTH; c += BLOCK) {
+            for (int v = 0; v < WIDE; ++v)
+                for (int t = 0; t < COUNT; ++t) sum[t][v] = load(b1 + c + v * LANES);
+            for (int f = 0; f < features; ++f) {
+                Vector weight[WIDE];
+                for (int v = 0; v < WIDE; ++v) weight[v] = load(w1 + f * WIDTH + c + v * LANES);
+                for (int t = 0; t < COUNT; ++t) {
+                    const Vector number = fill(value[index[first + t] * features + f]);
+                    for (int v = 0; v < WIDE; ++v)
+                        sum[t][v] = add_product(number, weight[v], sum[t][v]);
+                }
+            }
+            for (int t = 0; t < COUNT; ++t)
+                for (int v = 0; v < WIDE; ++v)
+                    put(hidden[t] + c + v * LANES, sum[t][v] > zero ? sum[t][v] : zero);
+        }
+        for (int c = 0; c < WIDTH; c += BLOCK) {
+            for (int v = 0; v < WIDE; ++v)
+                for (int t = 0; t < COUNT; ++t) sum[t][v] = load(b2 + c + v * LANES);
+            for (int k = 0; k < WIDTH; k += STEP) {
+                Operand weight[WIDE];
+                for (int v = 0; v < WIDE; ++v)
+                    weight[v] = operand(packed + k * WIDTH + (c + v * LANES) * STEP);
+                for (int t = 0; t < COUNT; ++t) {
+                    const Operand number = spread(hidden[t] + k);
+                    for (int v = 0; v < WIDE; ++v) sum[t][v] = add(number, weight[v], sum[t][v]);
+                }
+            }
+            for (int v = 0; v < WIDE; ++v) {
+                Vector best = load(pooled + c + v * LANES);
+                Mask who = *(AnyMask*)(winner + c + v * LANES);
+                for (int t = 0; t < COUNT; ++t) {
+                    const Mask better = sum[t][v] > best;
+                    best = better ? sum[t][v] : best;
+                    who = better ? Mask{} + index[first + t] : who;
+                }
+                store(pooled + c + v * LANES, best);
+                *(AnyMask*)(winner + c + v * LANES) = who;
+            }
         }
     };
+    struct Group { char tokens[GROUP]; };
+    struct Half { char tokens[GROUP / 2]; };
 
     for (int row = 0; row < rows; ++row) {
-        // Tokens that are there, side by side in float32.
-        float present[TOKENS_MAX * FEATURES_MAX];
-        int index[TOKENS_MAX + GROUP];
+        const int numbers = token_count * features;
+        int at = 0;
+        for (; at + LANES <= numbers; at += LANES)
+            store(value + at,
+                  __builtin_convertvector(*(const AnyTokens*)(tokens + at), Vector));
+        for (; at < numbers; ++at) value[at] = (float)tokens[at];
         int count = 0;
         for (int token = 0; token < token_count; ++token) {
+            const _Float16* from = tokens + token * features;
             bool empty = true;
-            for (int f = 0; f < features; ++f) {
-                const float value = (float)tokens[token * features + f];
-                present[count * features + f] = value;
-                empty &= value == 0.0f;
+            if (features >= 4) {
+                // Four at a time; the last four may overlap those before. A sign alone is zero.
+                unsigned long long bits = *(const AnyFour*)(from + features - 4);
+                for (int f = 0; f + 4 < features; f += 4) bits |= *(const AnyFour*)(from + f);
+                empty = (bits & 0x7FFF7FFF7FFF7FFFull) == 0;
+            } else {
+                for (int f = 0; f < features; ++f) empty &= from[f] == 0;
             }
             index[count] = token;
             count += !empty;
         }
+        // The last group repeats the last token: it cannot beat itself.
+        for (int t = 0; t < GROUP && count > 0; ++t) index[count + t] = index[count - 1];
         for (int c = 0; c < WIDTH; c += LANES) {
             store(pooled + c, zero);
-            *(Ints*)(winner + c) = Mask{} - 1;
+            *(AnyMask*)(winner + c) = Mask{} - 1;
         }
-        for (int first = 0; first < count; first += GROUP) {
-            float hidden[GROUP][WIDTH];
-            const float *in[GROUP], *in_hidden[GROUP];
-            for (int t = 0; t < GROUP; ++t) {
-                // The last group repeats the last token: it cannot beat itself.
-                const int at = first + t < count ? first + t : count - 1;
-                index[first + t] = index[at];
-                in[t] = present + at * features;
-                in_hidden[t] = hidden[t];
-            }
-            Vector sum[GROUP][VECTORS];
-            for (int c = 0; c < WIDTH; c += PANEL) {
-                layer(in, features, w1, b1, c, sum);
-                for (int t = 0; t < GROUP; ++t)
-                    for (int v = 0; v < VECTORS; ++v)
-                        store(hidden[t] + c + v * LANES, sum[t][v] > zero ? sum[t][v] : zero);
-            }
-            for (int c = 0; c < WIDTH; c += PANEL) {
-                layer(in_hidden, WIDTH, w2, b2, c, sum);
-                for (int v = 0; v < VECTORS; ++v) {
-                    Vector best = load(pooled + c + v * LANES);
-                    Mask who = *(Ints*)(winner + c + v * LANES);
-                    for (int t = 0; t < GROUP; ++t) {
-                        const Mask better = sum[t][v] > best;
-                        best = better ? sum[t][v] : best;
-                        who = better ? Mask{} + index[first + t] : who;
-                    }
-                    store(pooled + c + v * LANES, best);
-                    *(Ints*)(winner + c + v * LANES) = who;
-                }
-            }
-        }
+        int first = 0;
+        for (; first + GROUP / 2 < count; first += GROUP) compete(Group{}, first);
+        if (first < count) compete(Half{}, first);
         tokens += row_stride;
         pooled += WIDTH;
         winner += WIDTH;
@@ -125,7 +135,7 @@ _FORWARD = """
 """
 
 _BACKWARD = """
-    enum { ALL = WIDTH / LANES };
+    enum { ALL = WIDTH / LANES, WORDS = TOKENS_MAX / 64 };
     const _Float16* tokens = (const _Float16*)tokens_in;
     const float *w1 = (const float*)w1_in, *b1 = (const float*)b1_in;
     const float* w2_transposed = (const float*)w2_transposed_in;
@@ -134,64 +144,124 @@ _BACKWARD = """
     float *w1_grad = (float*)w1_grad_out, *b1_grad = (float*)b1_grad_out;
     float *w2_transposed_grad = (float*)w2_transposed_grad_out, *b2_grad = (float*)b2_grad_out;
 
-    // Of each token that won something: its hidden layer, and the gradient of the loss by it.
-    float hidden[TOKENS_MAX][WIDTH], hidden_grad[TOKENS_MAX][WIDTH];
-    int row_of[TOKENS_MAX], winners[WIDTH];
-    for (int token = 0; token < TOKENS_MAX; ++token) row_of[token] = -1;
+    alignas(64) float value[TOKENS_MAX * FEATURES_MAX];
+    // Of each token that won something, in order.
+    alignas(64) float hidden[WIDTH + GROUP][WIDTH], hidden_grad[WIDTH][WIDTH];
+    int winners[WIDTH + GROUP];
+
+    // Adds one row of weight gradients for a few features, held in registers over all winners.
+    auto add_first_layer = [&](auto size, int feature, int count) {
+        enum { COUNT = sizeof(size), WIDE = BLOCK / LANES };
+        for (int c = 0; c < WIDTH; c += BLOCK) {
+            Vector sum[COUNT][WIDE];
+            for (int f = 0; f < COUNT; ++f)
+                for (int v = 0; v < WIDE; ++v)
+                    sum[f][v] = load(w1_grad + (feature + f) * WIDTH + c + v * LANES);
+            for (int w = 0; w < count; ++w) {
+                Vector grad[WIDE];
+                for (int v = 0; v < WIDE; ++v) grad[v] = load(hidden_grad[w] + c + v * LANES);
+                for (int f = 0; f < COUNT; ++f) {
+                    const Vector number = fill(value[winners[w] * features + feature + f]);
+                    for (int v = 0; v < WIDE; ++v)
+                        sum[f][v] = add_product(number, grad[v], sum[f][v]);
+                }
+            }
+            for (int f = 0; f < COUNT; ++f)
+                for (int v = 0; v < WIDE; ++v)
+                    store(w1_grad + (feature + f) * WIDTH + c + v * LANES, sum[f][v]);
+        }
+    };
+    struct Six { char features[6]; };
+    struct One { char features[1]; };
 
     for (int row = 0; row < rows; ++row) {
-        int count = 0;
-        for (int channel = 0; channel < WIDTH; ++channel) {
-            const int token = winner[channel];
-            const float grad = pooled_grad[channel];
-            if (token < 0 || grad == 0.0f) continue;
-            if (row_of[token] != row) {
-                row_of[token] = row;
-                winners[count++] = token;
-                Vector sum[ALL];
-                for (int v = 0; v < ALL; ++v) sum[v] = load(b1 + v * LANES);
+        const int numbers = token_count * features;
+        int at = 0;
+        for (; at + LANES <= numbers; at += LANES)
+            store(value + at,
+                  __builtin_convertvector(*(const AnyTokens*)(tokens + at), Vector));
+        for (; at < numbers; ++at) value[at] = (float)tokens[at];
+
+        // Which tokens won, as bits; a token's place is the number of bits below its own. Nothing
+        // here branches on who won or waits for memory: that is as good as random.
+        int token_of[WIDTH];
+        for (int c = 0; c < WIDTH; ++c)
+            token_of[c] = pooled_grad[c] != 0.0f ? winner[c] : -1;
+        unsigned long long bits[WORDS];
+        int below[WORDS], count = 0;
+        for (int word = 0; word * 64 < token_count; ++word) {
+            unsigned long long all = 0;
+            for (int c = 0; c < WIDTH; ++c)
+                all |= token_of[c] >> 6 == word ? 1ull << (token_of[c] & 63) : 0ull;
+            bits[word] = all;
+            below[word] = count;
+            for (; all; all &= all - 1) winners[count++] = word * 64 + __builtin_ctzll(all);
+        }
+        int channels[WIDTH], places[WIDTH], live = 0;
+        for (int c = 0; c < WIDTH; ++c) {
+            const int token = token_of[c] < 0 ? 0 : token_of[c];
+            const unsigned long long lower = bits[token >> 6] & ((1ull << (token & 63)) - 1);
+            channels[live] = c;
+            places[live] = below[token >> 6] + __builtin_popcountll(lower);
+            live += token_of[c] >= 0;
+        }
+        for (int t = 0; t < GROUP && count > 0; ++t) winners[count + t] = winners[count - 1];
+        for (int first = 0; first < count; first += GROUP)
+            for (int c = 0; c < WIDTH; c += BLOCK) {
+                enum { WIDE = BLOCK / LANES };
+                Vector sum[GROUP][WIDE];
+                for (int v = 0; v < WIDE; ++v)
+                    for (int t = 0; t < GROUP; ++t) sum[t][v] = load(b1 + c + v * LANES);
                 for (int f = 0; f < features; ++f)
-                    for (int v = 0; v < ALL; ++v)
-                        sum[v] = add_product(zero + (float)tokens[token * features + f],
-                                             load(w1 + f * WIDTH + v * LANES), sum[v]);
-                for (int v = 0; v < ALL; ++v) {
-                    store(hidden[token] + v * LANES, sum[v] > zero ? sum[v] : zero);
-                    store(hidden_grad[token] + v * LANES, zero);
-                }
+                    for (int t = 0; t < GROUP; ++t) {
+                        const Vector number = fill(value[winners[first + t] * features + f]);
+                        for (int v = 0; v < WIDE; ++v)
+                            sum[t][v] = add_product(
+                                number, load(w1 + f * WIDTH + c + v * LANES), sum[t][v]);
+                    }
+                for (int t = 0; t < GROUP; ++t)
+                    for (int v = 0; v < WIDE; ++v)
+                        store(hidden[first + t] + c + v * LANES,
+                              sum[t][v] > zero ? sum[t][v] : zero);
             }
+        for (int w = 0; w < count; ++w)
+            for (int v = 0; v < ALL; ++v) store(hidden_grad[w] + v * LANES, zero);
+        for (int l = 0; l < live; ++l) {
+            const int channel = channels[l];
+            const float *by_token = hidden[places[l]], *by_hidden = hidden_grad[places[l]];
+            const Vector grad = fill(pooled_grad[channel]);
+            b2_grad[channel] += pooled_grad[channel];
             for (int v = 0; v < ALL; ++v) {
-                const int at = channel * WIDTH + v * LANES;
-                float* by_hidden = hidden_grad[token] + v * LANES;
-                store(by_hidden, add_product(zero + grad, load(w2_transposed + at),
-                                             load(by_hidden)));
-                float* by_weight = w2_transposed_grad + at;
-                store(by_weight, add_product(zero + grad, load(hidden[token] + v * LANES),
-                                             load(by_weight)));
-            }
-            b2_grad[channel] += grad;
-        }
-        for (int w = 0; w < count; ++w) {
-            const int token = winners[w];
-            for (int v = 0; v < ALL; ++v) {
-                Vector grad = load(hidden_grad[token] + v * LANES);
-                grad = load(hidden[token] + v * LANES) > zero ? grad : zero;
-                store(b1_grad + v * LANES, load(b1_grad + v * LANES) + grad);
-                for (int f = 0; f < features; ++f) {
-                    float* by_weight = w1_grad + f * WIDTH + v * LANES;
-                    store(by_weight, add_product(zero + (float)tokens[token * features + f],
-                                                 grad, load(by_weight)));
-                }
+                const int of = channel * WIDTH + v * LANES;
+                store((float*)by_hidden + v * LANES,
+                      add_product(grad, load(w2_transposed + of), load(by_hidden + v * LANES)));
+                store(w2_transposed_grad + of,
+                      add_product(grad, load(by_token + v * LANES),
+                                  load(w2_transposed_grad + of)));
             }
         }
+        Vector bias[ALL];
+        for (int v = 0; v < ALL; ++v) bias[v] = load(b1_grad + v * LANES);
+        for (int w = 0; w < count; ++w)
+            for (int v = 0; v < ALL; ++v) {
+                const Vector grad = load(hidden_grad[w] + v * LANES);
+                const Vector open = load(hidden[w] + v * LANES) > zero ? grad : zero;
+                store(hidden_grad[w] + v * LANES, open);
+                bias[v] += open;
+            }
+        for (int v = 0; v < ALL; ++v) store(b1_grad + v * LANES, bias[v]);
+        int feature = 0;
+        for (; feature + 6 <= features; feature += 6) add_first_layer(Six{}, feature, count);
+        for (; feature < features; ++feature) add_first_layer(One{}, feature, count);
         tokens += row_stride;
-        pooled_grad += WIDTH;
+        pooled_grad += grad_stride;
         winner += WIDTH;
     }
 """
 
 
-@wp.func_native(_TYPES + _FORWARD)
-def _encode_rows(
+@wp.func_native(FP32 + _SIZES + _FORWARD)
+def _encode_rows_fp32(
     tokens_in: wp.uint64,
     row_stride: int,
     token_count: int,
@@ -206,16 +276,34 @@ def _encode_rows(
 ) -> None: ...
 
 
-@wp.func_native(_TYPES + _BACKWARD)
+@wp.func_native(BF16 + _SIZES + _FORWARD)
+def _encode_rows_bf16(
+    tokens_in: wp.uint64,
+    row_stride: int,
+    token_count: int,
+    features: int,
+    rows: int,
+    w1_in: wp.uint64,
+    b1_in: wp.uint64,
+    w2_in: wp.uint64,
+    b2_in: wp.uint64,
+    pooled_out: wp.uint64,
+    winner_out: wp.uint64,
+) -> None: ...
+
+
+@wp.func_native(FP32 + _SIZES + _BACKWARD)
 def _gradient_rows(
     tokens_in: wp.uint64,
     row_stride: int,
+    token_count: int,
     features: int,
     rows: int,
     w1_in: wp.uint64,
     b1_in: wp.uint64,
     w2_transposed_in: wp.uint64,
     pooled_grad_in: wp.uint64,
+    grad_stride: int,
     winner_in: wp.uint64,
     w1_grad_out: wp.uint64,
     b1_grad_out: wp.uint64,
@@ -226,6 +314,7 @@ def _gradient_rows(
 
 @wp.kernel
 def encode_set(
+    is_bf16: int,
     tokens_in: wp.uint64,
     row_stride: int,
     token_count: int,
@@ -241,6 +330,7 @@ def encode_set(
     """Encodes and pools `rows` rows; arguments are addresses of contiguous memory.
 
     Args:
+        is_bf16: whether the second layer multiplies bfloat16 numbers; else float32.
         tokens_in: float16, `token_count` x `features` numbers at every `row_stride`.
         row_stride: numbers from one row to the next.
         token_count: tokens of a row, at most TOKENS_MAX.
@@ -253,31 +343,48 @@ def encode_set(
         pooled_out: float32 (rows, WIDTH).
         winner_out: int32 (rows, WIDTH), the token that gave the value, -1 where it is 0.
     """
-    _encode_rows(
-        tokens_in,
-        row_stride,
-        token_count,
-        features,
-        rows,
-        w1_in,
-        b1_in,
-        w2_in,
-        b2_in,
-        pooled_out,
-        winner_out,
-    )
+    if is_bf16 == 1:
+        _encode_rows_bf16(
+            tokens_in,
+            row_stride,
+            token_count,
+            features,
+            rows,
+            w1_in,
+            b1_in,
+            w2_in,
+            b2_in,
+            pooled_out,
+            winner_out,
+        )
+    else:
+        _encode_rows_fp32(
+            tokens_in,
+            row_stride,
+            token_count,
+            features,
+            rows,
+            w1_in,
+            b1_in,
+            w2_in,
+            b2_in,
+            pooled_out,
+            winner_out,
+        )
 
 
 @wp.kernel
 def accumulate_gradient(
     tokens_in: wp.uint64,
     row_stride: int,
+    token_count: int,
     features: int,
     rows: int,
     w1_in: wp.uint64,
     b1_in: wp.uint64,
     w2_transposed_in: wp.uint64,
     pooled_grad_in: wp.uint64,
+    grad_stride: int,
     winner_in: wp.uint64,
     w1_grad_out: wp.uint64,
     b1_grad_out: wp.uint64,
@@ -289,12 +396,15 @@ def accumulate_gradient(
     Args:
         tokens_in: as in `encode_set`.
         row_stride: as in `encode_set`.
+        token_count: as in `encode_set`.
         features: as in `encode_set`.
         rows: as in `encode_set`.
         w1_in: as in `encode_set`.
         b1_in: as in `encode_set`.
         w2_transposed_in: float32 (WIDTH, WIDTH), outputs first.
-        pooled_grad_in: float32 (rows, WIDTH), gradient of the loss by `pooled_out`.
+        pooled_grad_in: float32, WIDTH numbers at every `grad_stride`, gradient of the loss by
+            `pooled_out`.
+        grad_stride: numbers from one row's gradient to the next.
         winner_in: int32 (rows, WIDTH), of `encode_set`.
         w1_grad_out: like `w1_in`; added to.
         b1_grad_out: like `b1_in`; added to.
@@ -304,12 +414,14 @@ def accumulate_gradient(
     _gradient_rows(
         tokens_in,
         row_stride,
+        token_count,
         features,
         rows,
         w1_in,
         b1_in,
         w2_transposed_in,
         pooled_grad_in,
+        grad_stride,
         winner_in,
         w1_grad_out,
         b1_grad_out,

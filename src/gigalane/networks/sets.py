@@ -10,25 +10,23 @@ tokens cost nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import cast
-
 import torch
-import warp as wp
 from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction, FunctionCtx, once_differentiable
 
-from gigalane.core.kernels import load_kernels
 from gigalane.networks import set_kernels
-from gigalane.networks.layers import RELU_GAIN
-
-_loaded = False
+from gigalane.networks.layers import RELU_GAIN, Precision
+from gigalane.networks.native import run_here
 
 
 class SetEncoder(nn.Module):
     """Encodes a set of tokens as one vector: `max over tokens of ReLU(ReLU(x·w1+b1)·w2+b2)`.
 
     A set without tokens gives zeros.
+
+    Attributes:
+        precision: what the kernels multiply in the second layer, which is nine tenths of the
+            work. The first layer, whose inputs are metres and radians, is always float32.
     """
 
     def __init__(self, features: int, width: int = set_kernels.WIDTH) -> None:
@@ -44,6 +42,7 @@ class SetEncoder(nn.Module):
         self.b1 = nn.Parameter(torch.zeros(width))
         self.w2 = nn.Parameter(nn.init.orthogonal_(torch.empty(width, width), RELU_GAIN))
         self.b2 = nn.Parameter(torch.zeros(width))
+        self.precision: Precision = "fp32"
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Encodes and pools.
@@ -57,7 +56,8 @@ class SetEncoder(nn.Module):
         """
         weights = (self.w1, self.b1, self.w2, self.b2)
         if fits_kernels(tokens, self.w1):
-            return _FusedEncoder.apply(tokens, *weights)  # pyright: ignore[reportReturnType]
+            is_bf16 = self.precision == "bf16"
+            return _FusedEncoder.apply(tokens, is_bf16, *weights)  # pyright: ignore[reportReturnType]
         return encode_and_pool_plain(tokens, *weights)
 
 
@@ -86,14 +86,13 @@ class _FusedEncoder(torch.autograd.Function):
     """The kernels as one differentiable operation; tokens get no gradient."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, *inputs: Tensor) -> Tensor:
-        tokens, w1, b1, w2, b2 = (tensor.detach() for tensor in inputs)
+    def forward(ctx: FunctionCtx, tokens: Tensor, is_bf16: bool, *parameters: Tensor) -> Tensor:
         rows, token_count, features = tokens.shape
         pooled = torch.empty(rows, set_kernels.WIDTH)
         winner = torch.empty(rows, set_kernels.WIDTH, dtype=torch.int32)
         sizes = (tokens.stride(0), token_count, features, rows)
-        weights = [tensor.contiguous() for tensor in (w1, b1, w2, b2)]
-        _launch(set_kernels.encode_set, tokens, *sizes, *weights, pooled, winner)
+        weights = [tensor.detach().contiguous() for tensor in parameters]
+        run_here(set_kernels.encode_set, is_bf16, tokens, *sizes, *weights, pooled, winner)
         ctx.save_for_backward(tokens, *weights[:3], winner)
         return pooled
 
@@ -101,20 +100,23 @@ class _FusedEncoder(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: BackwardCFunction, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         tokens, w1, b1, w2, winner = list(ctx.saved_tensors)
-        rows, _, features = tokens.shape
+        rows, token_count, features = tokens.shape
         sums = [torch.zeros_like(w1), torch.zeros_like(b1), torch.zeros_like(w2)]
         sums.append(torch.zeros_like(b1))
-        inputs = [w1, b1, w2.t().contiguous(), grads[0].contiguous(), winner]
-        sizes = (tokens.stride(0), features, rows)
-        _launch(set_kernels.accumulate_gradient, tokens, *sizes, *inputs, *sums)
-        return None, sums[0], sums[1], sums[2].t(), sums[3]
-
-
-def _launch(kernel: Callable[..., None], *arguments: Tensor | int) -> None:
-    """Runs a kernel once in this thread, handing tensors over as addresses."""
-    global _loaded
-    if not _loaded:
-        load_kernels(kernel)
-        _loaded = True
-    inputs = [a.data_ptr() if isinstance(a, Tensor) else a for a in arguments]
-    wp.launch(cast(wp.Kernel, kernel), dim=1, inputs=inputs, device="cpu")
+        grad = grads[0] if grads[0].stride(1) == 1 else grads[0].contiguous()
+        run_here(
+            set_kernels.accumulate_gradient,
+            tokens,
+            tokens.stride(0),
+            token_count,
+            features,
+            rows,
+            w1,
+            b1,
+            w2.t().contiguous(),
+            grad,
+            grad.stride(0),
+            winner,
+            *sums,
+        )
+        return None, None, sums[0], sums[1], sums[2].t(), sums[3]

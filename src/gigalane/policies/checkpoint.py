@@ -103,6 +103,7 @@ def save_training_state(
     iteration: int,
     tensors: Mapping[str, Tensor],
     facts: Mapping[str, Any],
+    rank: int = 0,
 ) -> Path:
     """Writes a training state; removes all but the last two, and what a killed run half wrote.
 
@@ -111,31 +112,42 @@ def save_training_state(
         iteration: iterations done; newer states have larger numbers.
         tensors: weights, moments, random positions, the world.
         facts: anything JSON can hold: counts, schedule, settings.
+        rank: of several processes each writes a file of its own; the first one's is the state
+            that others are parts of.
 
     Returns:
         The file written.
     """
-    path = Path(directory) / f"state-{iteration:08d}.safetensors"
+    path = Path(directory) / f"state-{iteration:08d}{_part(rank)}.safetensors"
     cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     _write(path, STATE_FORMAT, STATE_VERSION, cpu, {**facts, "iteration": iteration})
-    half_written = Path(directory).glob(".*.safetensors.*.part")
-    for old in (*training_states(directory)[STATES_KEPT:], *half_written):
+    half_written = Path(directory).glob(f".state-????????{_part(rank)}.safetensors.*.part")
+    half_policies = Path(directory).glob(".policy.safetensors.*.part") if rank == 0 else ()
+    old_states = training_states(directory, rank)[STATES_KEPT:]
+    for old in (*old_states, *half_written, *half_policies):
         old.unlink(missing_ok=True)
     return path
 
 
-def training_states(directory: str | os.PathLike[str]) -> list[Path]:
-    """Files of the training states in `directory`, newest first."""
-    return sorted(Path(directory).glob("state-????????.safetensors"), reverse=True)
+def training_states(directory: str | os.PathLike[str], rank: int = 0) -> list[Path]:
+    """Files of the training states in `directory` that a rank wrote, newest first."""
+    return sorted(Path(directory).glob(f"state-????????{_part(rank)}.safetensors"), reverse=True)
+
+
+def _part(rank: int) -> str:
+    """What the name of a rank's file has more than the first one's."""
+    return f".rank{rank:04d}" if rank else ""
 
 
 def load_training_state(
-    directory: str | os.PathLike[str],
+    directory: str | os.PathLike[str], rank: int = 0, iteration: int | None = None
 ) -> tuple[dict[str, Tensor], dict[str, Any], list[str]]:
     """Reads the newest training state that is whole.
 
     Args:
         directory: the run's directory.
+        rank: whose file.
+        iteration: take the state of that iteration and no other.
 
     Returns:
         Tensors and facts as they were saved (with "iteration"), and a sentence for each newer
@@ -145,7 +157,9 @@ def load_training_state(
         PolicyError: there is no state, or none is whole.
     """
     refused: list[str] = []
-    for path in training_states(directory):
+    for path in training_states(directory, rank):
+        if iteration is not None and not path.name.startswith(f"state-{iteration:08d}"):
+            continue
         try:
             return *_read(path, STATE_FORMAT, STATE_VERSION), refused
         except PolicyError as error:
@@ -153,7 +167,8 @@ def load_training_state(
     if refused:
         reason = f"no training state is whole ({refused[0]}); start anew in another directory"
     else:
-        reason = "holds no training state; start without resuming, or name the run's directory"
+        whose = f" of rank {rank}" if rank else ""
+        reason = f"holds no training state{whose}; start anew, or name the run's directory"
     raise PolicyError(str(directory), "", reason)
 
 

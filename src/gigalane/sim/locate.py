@@ -14,15 +14,14 @@ from gigalane.maps.arrays import (
     BIDIRECTIONAL,
     DRIVABLE,
     ROUTABLE,
-    SEAM,
     WALKABLE,
     MapArrays,
     MapRecord,
     Segment,
     cell_of,
     contains,
-    reaches,
 )
+from gigalane.sim.footprint import stands_on
 from gigalane.sim.scene import PEDESTRIAN, Body, Place, Route, Traits
 
 LEVEL_HEIGHT = wp.constant(3.0)
@@ -171,48 +170,29 @@ def search(
 
 
 @wp.func
-def paved(
-    road: MapArrays, record: MapRecord, at: int, x: float, y: float, z: float, flags: int
-) -> bool:
-    """Whether a point lies on a surface with one of the flags.
-
-    Args:
-        road: the maps.
-        record: the map to search.
-        at: segment to try first.
-        x: [m].
-        y: [m].
-        z: [m].
-        flags: surface flags.
-    """
-    if at >= 0:
-        if (road.segments[at].flags & flags) != 0 and reaches(road.segments[at], x, y, SEAM):
-            return True
-    cell = cell_of(record, x, y)
-    if cell < 0:
-        return False
-    for entry in range(road.cell_offsets[cell], road.cell_offsets[cell + 1]):
-        candidate = road.cell_segments[entry]
-        if reaches(road.segments[candidate], x, y, SEAM):
-            segment = road.segments[candidate]
-            if (segment.flags & flags) != 0:
-                if wp.abs(height_at(segment, x, y) - z) < LEVEL_HEIGHT:
-                    return True
-    return False
-
-
-@wp.func
 def leaves_road(road: MapArrays, record: MapRecord, at: int, body: Body, traits: Traits) -> bool:
     """Whether a corner of the box lies off every surface its kind may be on."""
-    flags = surface_of(traits.kind)
-    for corner in range(4):
-        along = wp.where((corner & 1) != 0, 0.5, -0.5) * traits.length
-        left = wp.where((corner & 2) != 0, 0.5, -0.5) * traits.width
-        x = body.x + along * body.cos - left * body.sin
-        y = body.y + along * body.sin + left * body.cos
-        if not paved(road, record, at, x, y, body.z, flags):
-            return True
-    return False
+    inside = stands_on(
+        road.segments,
+        road.cell_offsets,
+        road.cell_segments,
+        record.grid_x,
+        record.grid_y,
+        record.columns,
+        record.rows,
+        record.cell_start,
+        at,
+        surface_of(traits.kind),
+        LEVEL_HEIGHT,
+        body.x,
+        body.y,
+        body.z,
+        body.cos,
+        body.sin,
+        traits.length,
+        traits.width,
+    )
+    return inside == 0
 
 
 @wp.func

@@ -24,6 +24,7 @@ from gigalane.core.rng import stream, unit
 from gigalane.maps.arrays import RULE_LIGHT, RULE_STOP, MapArrays, RoadPoint
 from gigalane.sim.events import distance_to_line
 from gigalane.sim.lights import GREEN, RED, YELLOW, light_state
+from gigalane.sim.partners import BY_PASSES
 from gigalane.sim.scene import (
     BLIND,
     PEDESTRIAN,
@@ -42,7 +43,7 @@ _NOISE = wp.constant(602)
 
 @wp.func_native("""
 #if defined(__CUDA_ARCH__)
-    row.data[index] = half(value);
+    row.data[index] = wp::half(value);
 #else
     ((_Float16*)row.data)[index] = (_Float16)value;
 #endif
@@ -52,7 +53,11 @@ def put(row: wp.array(dtype=wp.float16), index: int, value: float):
     ...
 
 
-@wp.func_native("""
+@wp.func_native(
+    "#if defined(__CUDA_ARCH__)"
+    + BY_PASSES
+    + """
+#else
     // Ranks instead of sorting: the rank of a key is how many are smaller. No branch, so the
     // compiler turns both loops into vector code.
     const int stride = boxes.shape[1];
@@ -91,12 +96,8 @@ def put(row: wp.array(dtype=wp.float16), index: int, value: float):
     }
     for (int j = 0; j < found; j++) order[rank[j]] = near[j];
     const int count = found < tokens ? found : tokens;
-#if defined(__CUDA_ARCH__)
-    #define STORE(i, v) row.data[start + (i)] = half(v)
-#else
     _Float16* out = (_Float16*)row.data + start;
     #define STORE(i, v) out[i] = (_Float16)(v)
-#endif
     for (int t = 0; t < count; t++) {
         const int j = order[t];
         float nx = 0.0f, ny = 0.0f, nv = 0.0f;
@@ -132,7 +133,9 @@ def put(row: wp.array(dtype=wp.float16), index: int, value: float):
     }
     for (int t = 10 * count; t < 10 * tokens; t++) STORE(t, 0.0f);
 #undef STORE
-""")
+#endif
+"""
+)
 def put_partners(
     boxes: wp.array2d(dtype=float),
     row: wp.array(dtype=wp.float16),
@@ -156,13 +159,9 @@ def put_partners(
 
 
 @wp.func_native("""
-#if defined(__CUDA_ARCH__)
-    #define STORE(i, v) row.data[start + (i)] = half(v)
-#else
-    _Float16* out = (_Float16*)row.data + start;
-    #define STORE(i, v) out[i] = (_Float16)(v)
-#endif
     const int tokens = indices.shape[0];
+#if defined(__CUDA_ARCH__)
+    #define STORE(i, v) row.data[start + (i)] = wp::half(v)
     for (int t = 0; t < tokens; t++) {
         const int p = indices.data[t];
         const auto& q = points.data[p < 0 ? 0 : p];
@@ -177,6 +176,32 @@ def put_partners(
         STORE(o + 5, q.kind * there);
     }
 #undef STORE
+#else
+    // A token is one point, turned: every number is a sum of two products and a scale.
+    typedef float Eight __attribute__((vector_size(32)));
+    typedef float AnyEight __attribute__((vector_size(32), aligned(4), may_alias));
+    typedef _Float16 Halves __attribute__((vector_size(16)));
+    typedef _Float16 AnyHalves __attribute__((vector_size(16), aligned(2), may_alias));
+    const Eight origin = {x, y};
+    const Eight own = {cos, cos, cos, cos, 1.0f, 1.0f};
+    const Eight other = {sin, -sin, sin, -sin};
+    const Eight scale = {0.02f, 0.02f, 1.0f, 1.0f, 0.2f, 1.0f};
+    const Eight nothing = {};
+    _Float16* out = (_Float16*)row.data + start;
+    auto token = [&](int t) -> Halves {
+        const int p = indices.data[t];
+        const Eight q = *(const AnyEight*)(points.data + (p < 0 ? 0 : p)) - origin;
+        const Eight pairs = __builtin_shufflevector(q, q, 1, 0, 3, 2, 5, 4, 7, 6);
+        const Eight seen = (q * own + pairs * other) * (p < 0 ? nothing : scale);
+        return __builtin_convertvector(seen, Halves);
+    };
+    // Eight numbers are stored where six belong; the next token writes over the rest.
+    for (int t = 0; t < tokens - 1; t++) *(AnyHalves*)(out + 6 * t) = token(t);
+    if (tokens > 0) {
+        const Halves last = token(tokens - 1);
+        __builtin_memcpy(out + 6 * (tokens - 1), &last, 12);
+    }
+#endif
 """)
 def put_road(
     points: wp.array(dtype=RoadPoint),
@@ -192,14 +217,26 @@ def put_road(
     ...
 
 
+@wp.func_native("""
+#if defined(__CUDA_ARCH__)
+    for (int index = start; index < end; index++) row.data[index] = wp::half(0.0f);
+#else
+    if (end > start) __builtin_memset((void*)(row.data + start), 0, 2 * (end - start));
+#endif
+""")
+def blank(row: wp.array(dtype=wp.float16), start: int, end: int):
+    """Writes zeros into a stretch of a row."""
+    ...
+
+
 @wp.func
 def drop_road(rules: Rules, row: wp.array(dtype=wp.float16), lane_tokens: int, random: wp.uint32):
     """Blanks a random share of the road tokens."""
     for token in range(rules.road_tokens):
         share = wp.where(token < lane_tokens, rules.lane_dropout, rules.edge_dropout)
         if unit(random, token) < share:
-            for k in range(6):
-                put(row, rules.road_start + 6 * token + k, 0.0)
+            at = rules.road_start + 6 * token
+            blank(row, at, at + 6)
 
 
 @wp.func
@@ -311,8 +348,7 @@ def put_controls(
                     put(row, at + 4, caution)
                     put(row, at + 5, stop)
                     token += 1
-    for index in range(rules.controls_start + 6 * token, rules.row_width):
-        put(row, index, 0.0)
+    blank(row, rules.controls_start + 6 * token, rules.row_width)
 
 
 @wp.func
@@ -340,8 +376,7 @@ def observe(
         if rules.lane_dropout > 0.0 or rules.edge_dropout > 0.0:
             drop_road(rules, row, lane_tokens, random)
     else:
-        for index in range(rules.road_start, rules.partners_start):
-            put(row, index, 0.0)
+        blank(row, rules.road_start, rules.partners_start)
     agents = scene.agent_count[world]
     sight = rules.partner_range
     if rules.see_partners == 0 or scene.traits[world, agent].driver == BLIND:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import warp as wp
 from numpy.typing import ArrayLike, NDArray
 
-from gigalane.core.kernels import load_kernels, start_kernels
+from gigalane.core.kernels import require_device
 from gigalane.core.rng import world_seeds
 from gigalane.core.settings import SettingsError
 from gigalane.maps.compile import CompiledMap, compile_map
@@ -21,12 +19,13 @@ from gigalane.maps.road import RoadMap
 from gigalane.maps.stack import stack_maps
 from gigalane.sim.control import ACTION_SPACES
 from gigalane.sim.events import EVENT_NAMES
+from gigalane.sim.launches import SlicedLaunches, StagedLaunches, copy_actions
 from gigalane.sim.reward import REWARD_NAMES
 from gigalane.sim.scene import ENDED, SceneArrays, allocate_scene
 from gigalane.sim.settings import SimulatorSettings, rules_of
-from gigalane.sim.step import start_worlds, step_worlds
 
-_SHARED = ("persona_low", "persona_high")
+SHARED = ("persona_low", "persona_high")
+"""Arrays of a scene that never change."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +62,7 @@ class Simulator:
         device: str = "cpu",
         threads: int | None = None,
         map_of_world: ArrayLike | None = None,
+        first_world: int = 0,
         start: bool = True,
     ) -> None:
         """Compiles the maps, allocates the worlds and starts them.
@@ -74,18 +74,20 @@ class Simulator:
             device: "cpu" or a CUDA device.
             threads: CPU threads; all cores by default. Results do not depend on it.
             map_of_world: (worlds,) index of each world's map; by default in turn.
+            first_world: number of the first world in a larger batch that these are a part of;
+                they are then exactly that batch's.
             start: whether to start the worlds; otherwise `reset` or `restore` must follow.
 
         Raises:
             MapError: if a map has no drivable lane.
-            SettingsError: if settings do not fit the maps.
+            SettingsError: if settings do not fit the maps, or the device is missing.
         """
+        on_cpu = require_device(device).is_cpu
         self.settings = settings or SimulatorSettings()
         given = [maps] if isinstance(maps, RoadMap | CompiledMap) else list(maps)
         self.maps = [m if isinstance(m, CompiledMap) else compile_map(m) for m in given]
         if not self.maps:
             raise SettingsError("maps: at least one map is needed")
-        start_kernels()
         self.device = device
         self.road_tokens = self.maps[0].road_tokens.shape[1]
         self.layout = self.settings.layout(self.road_tokens)
@@ -97,7 +99,7 @@ class Simulator:
         self.scene: Any = allocate_scene(self.settings, self.layout, device)
         worlds = self.settings.worlds
         if map_of_world is None:
-            map_of_world = np.arange(worlds) % len(self.maps)
+            map_of_world = (first_world + np.arange(worlds)) % len(self.maps)
         of_world = np.asarray(map_of_world, np.int32)
         if of_world.shape != (worlds,) or not np.isin(of_world, np.arange(len(self.maps))).all():
             raise SettingsError(
@@ -106,14 +108,11 @@ class Simulator:
             )
         self.scene.map_index.assign(of_world)
         self._threads = threads or os.cpu_count() or 1
-        self._slices = _slices(worlds, 1 if wp.get_device(device).is_cuda else self._threads)
-        self._pool = ThreadPoolExecutor(self._threads) if len(self._slices) > 1 else None
-        load_kernels(start_worlds, device)
-        self._starts = [self._record(start_worlds, *part) for part in self._slices]
-        if wp.get_device(device).is_cuda:
-            self._steps = self._record_stages()
-        else:
-            self._steps = [self._record(step_worlds, *part) for part in self._slices]
+        self._first_world = first_world
+        inputs = (self.rules, self._lane_tokens, self.road, self.scene)
+        self._launches = (
+            SlicedLaunches(*inputs, self._threads) if on_cpu else StagedLaunches(*inputs)
+        )
         if start:
             self.reset(seed)
 
@@ -136,9 +135,9 @@ class Simulator:
         settings, scene = self.settings, self.scene
         worlds, agents = self.shape
         for name in SceneArrays.vars:
-            if name not in (*_SHARED, "map_index"):
+            if name not in (*SHARED, "map_index"):
                 getattr(scene, name).zero_()
-        seeds = world_seeds(seed, worlds)
+        seeds = world_seeds(seed, worlds, self._first_world)
         scene.seed.assign(seeds)
         draws = [np.random.default_rng([int(s), 1]) for s in seeds]
         scene.dt.assign(np.array([d.choice(settings.time_steps) for d in draws], np.float32))
@@ -150,34 +149,45 @@ class Simulator:
         boxes = np.zeros(scene.boxes.shape, np.float32)
         boxes[:, 8] = -1.0
         scene.boxes.assign(boxes)
-        self._run(self._starts)
+        self._launches.start()
         self._check_room()
 
     def step(self, actions: ArrayLike | None = None) -> None:
         """Moves every world by one of its time steps.
 
         Args:
-            actions: (worlds, agents) indices of a discrete action space, or
-                (worlds, agents, size) numbers of a continuous one. None keeps what stands in
-                `scene.action`, which a caller may have written in place.
+            actions: as `write_actions` takes them. None keeps what stands in `scene.action`,
+                which a caller may have written in place.
         """
         if actions is not None:
-            self.write_actions(np.asarray(actions))
-        self._run(self._steps)
+            self.write_actions(actions)
+        self._launches.step()
 
-    def write_actions(self, actions: NDArray[Any]) -> None:
-        """Copies actions into `scene.action`; shapes as in `step`."""
-        space = self.action_space
+    def write_actions(self, actions: ArrayLike) -> None:
+        """Copies actions into `scene.action`.
+
+        Args:
+            actions: (worlds, agents) indices of a discrete action space, or
+                (worlds, agents, size) numbers of a continuous one: a NumPy array, a list, or an
+                array of any library on the simulator's device (DLPack; int64, int32 or
+                float32), which is then written in place without the host.
+
+        Raises:
+            SettingsError: the shape is another.
+        """
+        space, scene = self.action_space, self.scene
+        on_device = getattr(actions, "__dlpack_device__", lambda: (1, 0))()[0] != 1
+        given: Any = wp.from_dlpack(actions) if on_device else np.asarray(actions)
         wanted = self.shape if space.is_discrete else (*self.shape, space.size)
-        if actions.shape != wanted:
-            raise SettingsError(f"actions: shape {actions.shape}; {space.name} needs {wanted}")
-        target = self.scene.action.numpy()
-        if space.is_discrete:
-            target[..., 0] = actions
-        else:
-            target[..., : space.size] = actions
-        if self.scene.action.device.is_cuda:
-            self.scene.action.assign(target)
+        if tuple(given.shape) != wanted:
+            raise SettingsError(f"actions: shape {tuple(given.shape)}; {space.name} needs {wanted}")
+        if on_device:
+            copy_actions(given.reshape((*self.shape, space.size)), scene)
+            return
+        target = scene.action.numpy()  # on a CPU this is the array itself
+        target[..., : space.size] = given.reshape(*self.shape, space.size)
+        if scene.action.device.is_cuda:
+            scene.action.assign(target)
 
     def snapshot(self) -> Snapshot:
         """Copies everything that changes, random position included."""
@@ -185,7 +195,7 @@ class Simulator:
             {
                 name: getattr(self.scene, name).numpy().copy()
                 for name in SceneArrays.vars
-                if name not in _SHARED
+                if name not in SHARED
             }
         )
 
@@ -220,31 +230,6 @@ class Simulator:
         forked.restore(Snapshot({k: v[of_world] for k, v in self.snapshot().arrays.items()}))
         return forked
 
-    def _record(self, kernel: Any, first: int, count: int) -> Any:  # noqa: ANN401
-        """A launch of a kernel over a slice of worlds, ready to be repeated."""
-        return wp.launch(
-            kernel,
-            dim=count,
-            inputs=[self.rules, self._lane_tokens, first, self.road, self.scene],
-            device=self.device,
-            record_cmd=True,
-        )
-
-    def _record_stages(self) -> list[Any]:
-        """The launches of a step stage by stage, in order."""
-        from gigalane.sim.stages import record_stages
-
-        inputs = [self.rules, self._lane_tokens, self.road, self.scene]
-        return record_stages(*self.shape, inputs, self.device)
-
-    def _run(self, launches: list[Any]) -> None:
-        """Runs recorded launches, on the CPU from a pool: a launch releases the GIL."""
-        if self._pool is None:
-            for launch in launches:
-                launch.launch()
-        else:
-            list(self._pool.map(lambda launch: launch.launch(), launches))
-
     def _check_room(self) -> None:
         """Refuses settings that ask for more road users than the maps hold."""
         status = self.scene.status.numpy()
@@ -267,10 +252,3 @@ def _lane_tokens(maps: Sequence[CompiledMap]) -> int:
         is_edge = (tokens >= 0) & (one.road_points["kind"][tokens.clip(0)] < 0)
         counts += [int(column) for column in np.flatnonzero(is_edge.any(axis=0))[:1]]
     return min(counts)
-
-
-def _slices(worlds: int, threads: int) -> list[tuple[int, int]]:
-    """(first, count) of the worlds of each launch: a few slices a thread, to even out load."""
-    count = 1 if threads == 1 else min(worlds, 4 * threads)
-    edges = np.linspace(0, worlds, count + 1).astype(int)
-    return [(int(a), int(b - a)) for a, b in pairwise(edges) if b > a]

@@ -19,7 +19,7 @@ same functions, so both give the same numbers.
 
 import warp as wp
 
-from gigalane.maps.arrays import MapArrays
+from gigalane.maps.arrays import MapArrays, cell_of
 from gigalane.sim.control import DELTA_POSE, brakes, command_of, delayed_action, starts_braking
 from gigalane.sim.dynamics import advance, displace
 from gigalane.sim.events import note_stop
@@ -27,6 +27,7 @@ from gigalane.sim.goals import follow_route
 from gigalane.sim.judge import clear, close, judge
 from gigalane.sim.locate import height_at, locate
 from gigalane.sim.observe import observe
+from gigalane.sim.prefetch import expect_cell, expect_points, expect_segment, expect_tokens
 from gigalane.sim.scene import (
     ABSENT,
     ACTIVE,
@@ -39,6 +40,7 @@ from gigalane.sim.scene import (
 from gigalane.sim.settings import Rules
 from gigalane.sim.spawn import show, spawn
 from gigalane.sim.traffic import drive_by_script, walk_by_script
+from gigalane.sim.turns import end_turn, open_turns, take_turn
 
 ARRIVING = wp.constant(3)
 """Status within a step: a newcomer that acts from the next step on."""
@@ -66,6 +68,7 @@ def decide(rules: Rules, road: MapArrays, scene: SceneArrays, world: int, agent:
     """Turns an action, or a script's choice, into a command."""
     if scene.status[world, agent] != ACTIVE:
         return
+    expect_segment(road.segments, scene.place[world, agent].segment)
     dt = scene.dt[world]
     body = scene.body[world, agent]
     traits = scene.traits[world, agent]
@@ -122,6 +125,9 @@ def move(rules: Rules, road: MapArrays, scene: SceneArrays, world: int, agent: i
     route = scene.route[world, agent]
     record = road.maps[scene.map_index[world]]
     place = locate(road, record, route, before, body, traits)
+    tokens = road.segments[place.segment].tokens
+    if tokens >= 0:
+        expect_tokens(road.road_tokens[tokens])
     if place.on_lane == 1:
         body.z = height_at(road.segments[place.segment], body.x, body.y)
     duty.age += dt
@@ -142,21 +148,50 @@ def settle(scene: SceneArrays, world: int, agent: int):
 
 
 @wp.func
+def expect_surface(road: MapArrays, scene: SceneArrays, world: int, agent: int, depth: int):
+    """Asks for the road under the front of a road user; `depth` as of `expect_cell`."""
+    if agent < scene.agent_count[world] and scene.status[world, agent] == ACTIVE:
+        ahead = scene.boxes[world, 6, agent]
+        cell = cell_of(
+            road.maps[scene.map_index[world]],
+            scene.boxes[world, 0, agent] + ahead * scene.boxes[world, 3, agent],
+            scene.boxes[world, 1, agent] + ahead * scene.boxes[world, 4, agent],
+        )
+        expect_cell(road.segments, road.cell_offsets, road.cell_segments, cell, depth)
+
+
+@wp.func
+def expect_view(road: MapArrays, scene: SceneArrays, world: int, agent: int):
+    """Asks for the road that a road user will be shown."""
+    if agent < scene.agent_count[world]:
+        tokens = road.segments[scene.place[world, agent].segment].tokens
+        if tokens >= 0:
+            expect_points(road.road_points, road.road_tokens[tokens])
+
+
+@wp.func
 def step_world(rules: Rules, road: MapArrays, scene: SceneArrays, world: int, lane_tokens: int):
     """One step of one world."""
     agents = scene.agent_count[world]
     arrive(rules, road, scene, world)
     for agent in range(agents):
+        expect_surface(road, scene, world, agent, 0)
         decide(rules, road, scene, world, agent)
     for agent in range(agents):
+        expect_surface(road, scene, world, agent, 1)
+    expect_surface(road, scene, world, 0, 2)
+    for agent in range(agents):
+        expect_surface(road, scene, world, agent + 1, 2)
         move(rules, road, scene, world, agent)
     for agent in range(agents):
         clear(scene, world, agent)
         if scene.status[world, agent] == ACTIVE:
             judge(rules, road, scene, world, agent, scene.past_lane[world, agent])
     scene.clock[world] = scene.clock[world] + 1
+    expect_view(road, scene, world, 0)
     for agent in range(agents):
         settle(scene, world, agent)
+        expect_view(road, scene, world, agent + 1)
         if scene.status[world, agent] != ABSENT:
             observe(rules, road, scene, world, agent, lane_tokens)
 
@@ -166,14 +201,25 @@ def step_worlds(
     # settings
     rules: Rules,
     lane_tokens: int,
-    first_world: int,
+    # share of the work
+    worker: int,
+    workers: int,
+    patience: int,
+    turns: wp.array(dtype=int),
     # map
     road: MapArrays,
     # scene in, out
     scene: SceneArrays,
 ):
-    """All stages for one world a thread."""
-    step_world(rules, road, scene, wp.tid() + first_world, lane_tokens)
+    """All stages for one world after the other, as long as there are some to claim."""
+    worlds = scene.status.shape[0]
+    if worker == 0:
+        open_turns(turns, workers, worlds)
+    world = take_turn(turns, worker, workers, worlds, patience)
+    while world >= 0:
+        step_world(rules, road, scene, world, lane_tokens)
+        end_turn(turns)
+        world = take_turn(turns, worker, workers, worlds, patience)
 
 
 @wp.kernel(enable_backward=False)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gigalane.train.ranks import ALONE, Ranks
+
 REFERENCE_STEP = 0.3
 """Time step that discount and trace are stated for [s]; GIGAFLOW's."""
 
@@ -98,12 +100,13 @@ class AdvantageFilter:
 
     Attributes:
         settings: thresholds and guards.
+        ranks: with whom the largest advantage is shared.
         running_max: running largest |advantage|; None before the first selection.
     """
 
-    def __init__(self, settings: FilterSettings) -> None:
+    def __init__(self, settings: FilterSettings, ranks: Ranks = ALONE) -> None:
         """Starts without a history."""
-        self.settings = settings
+        self.settings, self.ranks = settings, ranks
         self.running_max: float | None = None
 
     def select(self, advantage: Tensor, learn: Tensor) -> Tensor:
@@ -117,15 +120,17 @@ class AdvantageFilter:
             Indices of the chosen ones in rising order, (k,) int64.
         """
         candidates = learn.nonzero().squeeze(-1)
-        if len(candidates) == 0:
-            return candidates
         size = advantage[candidates].abs()
-        largest, momentum = float(size.max()), self.settings.momentum
+        largest, momentum = float(size.max()) if len(size) else -1.0, self.settings.momentum
+        largest = float(self.ranks.gather(largest).max())
+        if largest < 0:  # nobody has a candidate
+            return candidates
         if self.running_max is None:
             self.running_max = largest
         self.running_max = momentum * largest + (1 - momentum) * self.running_max
         kept = size >= self.settings.threshold * self.running_max
-        least = max(self.settings.keep_minimum, math.ceil(self.settings.keep_share * len(size)))
+        minimum = -(-self.settings.keep_minimum // self.ranks.count)
+        least = max(minimum, math.ceil(self.settings.keep_share * len(size)))
         least = min(least, len(size))
         if int(kept.sum()) >= least:
             return candidates[kept]

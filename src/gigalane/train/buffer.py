@@ -18,19 +18,35 @@ class SelfPlayActor:
     Attributes:
         policy: who decides.
         generator: where chance comes from.
+        rows_before: rows of other ranks whose draws come before this rank's, and are passed over.
+        rows_after: rows of other ranks whose draws come after.
         decision: the last one.
     """
 
     decision: Decision
 
-    def __init__(self, policy: EntityPolicy, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        policy: EntityPolicy,
+        generator: torch.Generator,
+        rows_before: int = 0,
+        rows_after: int = 0,
+    ) -> None:
         """Puts `policy` at every wheel."""
         self.policy, self.generator = policy, generator
+        self.rows_before, self.rows_after = rows_before, rows_after
 
     def act(self, world: World) -> Tensor:
         """Draws an action for every row."""
+        self._pass_over(self.rows_before)
         self.decision = self.policy.decide(world.observation, self.generator)
+        self._pass_over(self.rows_after)
         return self.decision.action
+
+    def _pass_over(self, rows: int) -> None:
+        """Leaves out the draws of other ranks' rows: one uniform number a row."""
+        if rows:
+            torch.rand(rows, generator=self.generator, device=self.generator.device)
 
 
 class Rollout:

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gigalane.core.trace import traced
 from gigalane.networks.chunks import run_chunks
 from gigalane.policies.entity import EntityPolicy
+from gigalane.train.ranks import ALONE, Ranks
 
 CHUNK_ROWS = {"cpu": 1024, "cuda": 32_768}
 """Rows whose gradient is computed at once."""
@@ -80,12 +82,13 @@ class PPO:
     Attributes:
         policy: what learns, in place.
         settings: how.
+        ranks: who learns the same; a minibatch is the union of what each brings.
         optimizer: Adam over the policy's parameters.
     """
 
-    def __init__(self, policy: EntityPolicy, settings: PPOSettings) -> None:
+    def __init__(self, policy: EntityPolicy, settings: PPOSettings, ranks: Ranks = ALONE) -> None:
         """Makes an optimiser without history."""
-        self.policy, self.settings = policy, settings
+        self.policy, self.settings, self.ranks = policy, settings, ranks
         self.parameters = list(policy.parameters())
         self.optimizer = torch.optim.Adam(
             self.parameters, settings.learning_rate, eps=1e-5, fused=True
@@ -105,17 +108,22 @@ class PPO:
         Returns:
             Means over all optimiser steps, as tensors that have not been read:
             policy_loss, value_loss, entropy [nat], kl [nat] (how far the policy moved),
-            clip_fraction, gradient_norm (before scaling).
+            clip_fraction, gradient_norm (before scaling). Empty if no rank kept a transition.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
-        advantage = batch.advantage[kept]
-        mean, scale = advantage.mean(), advantage.std(correction=0) + 1e-8
+        mean, deviation, total = self.ranks.mean_and_deviation(batch.advantage[kept])
+        if total == 0:
+            return {}
+        scale = deviation + 1e-8
         means, norms = [], []
         for _ in range(self.settings.epochs):
             epoch_means = []
-            for chunks in self._minibatches(kept, generator):
-                gradient, statistics = self._gradient(batch, chunks, mean, scale)
+            minibatches = self._minibatches(kept, generator, total)
+            counts = torch.stack([(chunks >= 0).sum() for chunks in minibatches])
+            self.ranks.sum_(counts)
+            for chunks, count in zip(minibatches, counts, strict=True):
+                gradient, statistics = self._gradient(batch, chunks, mean, scale, count)
                 norms.append(self._step(gradient))
                 epoch_means.append(statistics)
             means += epoch_means
@@ -126,22 +134,33 @@ class PPO:
         figures = dict(zip(names, torch.stack(means).mean(0), strict=True))
         return figures | {"gradient_norm": torch.stack(norms).mean()}
 
-    def _minibatches(self, kept: Tensor, generator: torch.Generator) -> list[Tensor]:
-        """Shuffles `kept` into minibatches of (chunks, rows) indices; -1 fills the last chunk."""
+    def _minibatches(
+        self, kept: Tensor, generator: torch.Generator, total: int | None = None
+    ) -> list[Tensor]:
+        """Shuffles `kept` into minibatches of (chunks, rows) indices; -1 fills the last chunk.
+
+        Of `total` transitions that all ranks kept follows how many there are, the same for all;
+        a rank that kept little has nothing in some.
+        """
         rows = CHUNK_ROWS.get(self.policy.device.type, CHUNK_ROWS["cpu"])
-        rows = min(rows, self.settings.minibatch)
+        rows = min(rows, self.settings.minibatch // self.ranks.count)
         order = torch.randperm(len(kept), generator=generator, device=generator.device)
         chunk_count = -(-len(kept) // rows)
         chunks = torch.full((chunk_count * rows,), -1, dtype=torch.int64, device=kept.device)
         chunks[: len(kept)] = kept[order.to(kept.device)]
-        minibatch_count = max(1, round(len(kept) / self.settings.minibatch))
-        return list(chunks.view(chunk_count, rows).tensor_split(min(minibatch_count, chunk_count)))
+        minibatch_count = max(1, round((total or len(kept)) / self.settings.minibatch))
+        chunks = chunks.view(chunk_count, rows)
+        if self.ranks.count == 1:
+            return list(chunks.tensor_split(min(minibatch_count, chunk_count)))
+        # What a rank has is spread evenly, so that no minibatch is left to the others alone.
+        edges = [chunk_count * number // minibatch_count for number in range(1, minibatch_count)]
+        return list(chunks.tensor_split(edges))
 
+    @traced("gradient")
     def _gradient(
-        self, batch: Batch, chunks: Tensor, mean: Tensor, scale: Tensor
+        self, batch: Batch, chunks: Tensor, mean: Tensor, scale: Tensor, count: Tensor
     ) -> tuple[list[Tensor], Tensor]:
-        """Gradient and mean statistics over one minibatch."""
-        count = (chunks >= 0).sum()
+        """Gradient and mean statistics over one minibatch of `count` rows on all ranks."""
 
         def run(chunk: int) -> tuple[list[Tensor], Tensor]:
             with torch.enable_grad():  # this setting belongs to each thread
@@ -150,10 +169,13 @@ class PPO:
 
         threads = self.policy.threads if self.policy.device.type == "cpu" else 1
         results = run_chunks(run, len(chunks), threads)
-        total = results[0][0]
+        total = results[0][0] if results else [torch.zeros_like(p) for p in self.parameters]
         for gradient, _ in results[1:]:  # in order: rounding must not depend on who was first
             torch._foreach_add_(total, gradient)  # pyright: ignore[reportPrivateImportUsage]
-        return total, torch.stack([statistics for _, statistics in results]).sum(0)
+        parts = [statistics for _, statistics in results] or [scale.new_zeros(5)]
+        statistics = torch.stack(parts).sum(0)
+        *total, statistics = self.ranks.sum(*total, statistics)
+        return total, statistics
 
     def _loss(
         self, batch: Batch, indices: Tensor, mean: Tensor, scale: Tensor
@@ -161,7 +183,7 @@ class PPO:
         """Sum of the losses over the rows of a chunk, and the sums of its statistics."""
         settings = self.settings
         weight, rows = (indices >= 0).float(), indices.clamp(min=0)
-        distribution, value = self.policy(batch.observation[rows])
+        distribution, value = self.policy(batch.observation.index_select(0, rows))
         advantage = (batch.advantage[rows] - mean) / scale
         log_ratio = distribution.log_prob(batch.action[rows]) - batch.log_prob[rows]
         ratio = log_ratio.exp()
@@ -176,6 +198,7 @@ class PPO:
             parts = torch.stack([policy_loss, value_loss, entropy, kl, outside])
         return (loss * weight).sum(), (parts * weight).sum(-1)
 
+    @traced("optimiser")
     def _step(self, gradient: list[Tensor]) -> Tensor:
         """One optimiser step; returns the length of the gradient before scaling."""
         for parameter, parameter_gradient in zip(self.parameters, gradient, strict=True):
@@ -185,6 +208,8 @@ class PPO:
         return norm
 
 
-def explained_variance(value: Tensor, returns: Tensor) -> Tensor:
+def explained_variance(value: Tensor, returns: Tensor, ranks: Ranks = ALONE) -> Tensor:
     """Share of the variance of `returns` that `value` foretold: 1 is all, 0 is none."""
-    return 1 - (returns - value).var(correction=0) / returns.var(correction=0).clamp(min=1e-12)
+    _, missed, _ = ranks.mean_and_deviation(returns - value)
+    _, spread, _ = ranks.mean_and_deviation(returns)
+    return 1 - missed.square() / spread.square().clamp(min=1e-12)

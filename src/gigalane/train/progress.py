@@ -84,6 +84,23 @@ class Progress:
             self.console.print(line_of(figures, self.samples), soft_wrap=True)
 
 
+class NoProgress:
+    """Stands where `Progress` would in a process that reports nothing."""
+
+    def __init__(self, run_directory: Path, samples: int, iteration: int = 0) -> None:
+        """Takes what `Progress` takes and opens no file."""
+
+    def __enter__(self) -> Self:
+        """Does nothing."""
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        """Does nothing."""
+
+    def report(self, figures: Mapping[str, float]) -> None:
+        """Shows nothing."""
+
+
 def keep_iterations(metrics: Path, iteration: int) -> int:
     """Drops lines of `metrics` that are cut off or of later iterations.
 
@@ -144,6 +161,10 @@ def _texts(figures: Mapping[str, float], samples: int, *, short: bool) -> list[t
         if name.startswith("rate/"):
             pairs.append((name.removeprefix("rate/").replace("_", " "), _number(value, ".1%")))
     pairs.append(("kept", _number(figures.get("kept_fraction", math.nan), ".0%")))
+    if "seconds/communicate" in figures:
+        duration = figures["seconds/collect"] + figures["seconds/learn"]
+        share = figures["seconds/communicate"] / duration
+        pairs.append(("communicating", _number(share, ".1%")))
     pairs.append(("reward/s", _number(figures.get("reward_per_s", math.nan), ".3f")))
     if not short:
         terms = [name for name in figures if name.startswith("reward/")]

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from gigalane.core.files import replacing
+from gigalane.core.kernels import require_device
 from gigalane.maps.compile import CompileSettings, compile_map
 from gigalane.maps.road import RoadMap
 from gigalane.policies.entity import EntityPolicy
 from gigalane.sim.guard import Guard
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.sim.simulator import Simulator
+from gigalane.train.ranks import ALONE, Ranks
 from gigalane.train.trainer import TrainSettings, train
 from gigalane.worlds.vector import VectorWorld
 
@@ -33,12 +35,14 @@ def self_play(
     on_iteration: Callable[[dict[str, float]], bool | None] | None = None,
     start: EntityPolicy | None = None,
     compile_settings: CompileSettings | None = None,
+    device: str = "cpu",
+    ranks: Ranks = ALONE,
 ) -> EntityPolicy:
     """Trains a policy on maps; see `gigalane.train.trainer.train` for the run's folder.
 
     Args:
         maps: where to drive; worlds share them out in turn.
-        world: the worlds.
+        world: the worlds, of all ranks together.
         settings: how to learn.
         run_directory: where the run is kept.
         resume: go on from its newest state.
@@ -47,21 +51,35 @@ def self_play(
         on_iteration: told the figures of each iteration; returning True ends training.
         start: policy whose weights a new run begins with.
         compile_settings: how finely maps are cut and what is seen of them.
+        device: where worlds and policy are, "cpu" or a CUDA device.
+        ranks: processes that train together (`gigalane.train.ranks.joined_ranks`); each gets a
+            block of the worlds, which are the same worlds however many ranks there are.
 
     Raises:
+        SettingsError: the device is missing, or the settings do not fit the maps.
         SimulationError: a number left all bounds; a recording of it lies in the run's folder.
     """
-    compiled = [compile_map(road_map, compile_settings) for road_map in maps]
-    simulator = Simulator(compiled, world, seed=settings.seed, threads=settings.threads or None)
-    guard = Guard(simulator, maps, run_directory)
-    world_view = VectorWorld(simulator, guard)
-    if not resume:
-        facts = {
-            "maps": list(sources) or [road_map.name for road_map in maps],
-            "world": asdict(world),
-            "compile": asdict(compile_settings or CompileSettings()),
-        }
-        Path(run_directory).mkdir(parents=True, exist_ok=True)
-        with replacing(Path(run_directory) / WORLDS_FILE) as beside:
-            beside.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    return train(world_view, settings, run_directory, resume, on_iteration, start)
+    with ranks.agreeing():
+        first, count = ranks.share(world.worlds)
+        device = ranks.device(device)
+        require_device(device)
+        compiled = [compile_map(road_map, compile_settings) for road_map in maps]
+        simulator = Simulator(
+            compiled,
+            replace(world, worlds=count),
+            seed=settings.seed,
+            device=device,
+            threads=ranks.threads(settings.threads),
+            first_world=first,
+        )
+        world_view = VectorWorld(simulator, Guard(simulator, maps, run_directory))
+        if not resume and ranks.is_first:
+            facts = {
+                "maps": list(sources) or [road_map.name for road_map in maps],
+                "world": asdict(world),
+                "compile": asdict(compile_settings or CompileSettings()),
+            }
+            Path(run_directory).mkdir(parents=True, exist_ok=True)
+            with replacing(Path(run_directory) / WORLDS_FILE) as beside:
+                beside.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return train(world_view, settings, run_directory, resume, on_iteration, start, ranks)

@@ -33,6 +33,11 @@ class EpisodeTally:
         self._episodes = torch.zeros(1 + len(self._bits), dtype=torch.float64, device=device)
         self._terms = torch.zeros(len(world.reward_names), dtype=torch.float64, device=device)
 
+    @property
+    def sums(self) -> tuple[Tensor, ...]:
+        """What `read` reads, for adding up over ranks."""
+        return self._steps, self._episodes, self._terms
+
     def before(self, step: int, world: World, actions: Tensor) -> None:
         """Notes who is learning in this step."""
         torch.logical_and(world.active, world.learn, out=self._learning)
@@ -61,11 +66,11 @@ class EpisodeTally:
             episodes), "reward_per_s" and "reward/<term>" (mean per second of driving). Where
             nothing was counted the value is NaN.
         """
-        samples, seconds, reward = self._steps.tolist()
-        episodes, *events = self._episodes.tolist()
-        terms = self._terms.tolist()
+        read = torch.cat([self._steps, self._episodes, self._terms]).tolist()
         for sums in (self._steps, self._episodes, self._terms):
             sums.zero_()
+        samples, seconds, reward, episodes = read[:4]
+        events, terms = read[4 : 4 + len(self._bits)], read[4 + len(self._bits) :]
         figures = {"samples": samples, "episodes": episodes}
         figures["episode_s"] = _ratio(seconds, episodes)
         for name, count in zip(self.event_names, events, strict=True):

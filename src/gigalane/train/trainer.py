@@ -10,11 +10,9 @@ import logging
 import math
 import os
 import platform
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -22,6 +20,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from gigalane.core.settings import RunError, SettingsError
+from gigalane.core.trace import traced
 from gigalane.networks.chunks import one_torch_thread
 from gigalane.networks.layers import Precision, has_fast_bf16
 from gigalane.policies.checkpoint import (
@@ -41,7 +41,8 @@ from gigalane.train.advantage import (
 )
 from gigalane.train.buffer import Rollout, SelfPlayActor
 from gigalane.train.ppo import PPO, Batch, PPOSettings, explained_variance
-from gigalane.train.progress import Progress
+from gigalane.train.progress import NoProgress, Progress
+from gigalane.train.ranks import ALONE, Ranks
 from gigalane.train.tally import EpisodeTally
 from gigalane.worlds.world import World
 
@@ -111,6 +112,15 @@ class ResumableWorld(Protocol):
         ...
 
 
+@runtime_checkable
+class GuardedWorld(Protocol):
+    """A world that notes at each step whether its numbers are sound, for a later look."""
+
+    def check(self) -> None:
+        """Raises the world's own error if a number of the steps so far was not."""
+        ...
+
+
 def train(
     world: World,
     settings: TrainSettings,
@@ -118,6 +128,7 @@ def train(
     resume: bool = False,
     on_iteration: Callable[[dict[str, float]], bool | None] | None = None,
     start: EntityPolicy | None = None,
+    ranks: Ranks = ALONE,
 ) -> EntityPolicy:
     """Trains a policy by self-play.
 
@@ -132,6 +143,7 @@ def train(
         resume: go on from the newest whole state in `run_directory`.
         on_iteration: called with the figures of each iteration; returning True ends training.
         start: policy whose weights a new run begins with; without it they are random.
+        ranks: processes that train together, each with its part of the world.
 
     Returns:
         The trained policy.
@@ -139,13 +151,16 @@ def train(
     Raises:
         PolicyError: there is nothing to go on from, it does not fit, or the directory already
             holds a run and `resume` is not set.
+        RunError: another rank is gone.
         FloatingPointError: a loss is not a number any more; the last saved state is whole.
     """
-    trainer = Trainer(world, settings, Path(run_directory))
+    trainer = Trainer(world, settings, Path(run_directory), ranks)
     trainer.resume() if resume else trainer.begin(start)
-    progress = Progress(trainer.run_directory, settings.samples, trainer.iteration)
-    with one_torch_thread(), _stop_signals() as stop, progress:
-        while trainer.samples < settings.samples and not stop.is_set():
+    shown = Progress if ranks.is_first else NoProgress
+    progress = shown(trainer.run_directory, settings.samples, trainer.iteration)
+    ranks.communicated()  # what the start took is no part of the first iteration
+    with one_torch_thread(), ranks.stop_signals() as stop, progress:
+        while trainer.samples < settings.samples:
             trainer.collect()
             trainer.estimate()
             trainer.select()
@@ -153,7 +168,8 @@ def train(
             figures = trainer.figures()
             progress.report(figures)
             trainer.save_if_due()
-            if on_iteration and on_iteration(figures):
+            enough = on_iteration is not None and bool(on_iteration(figures))
+            if ranks.any(enough or stop.is_set())[0]:
                 break
         trainer.save()
     return trainer.policy
@@ -168,25 +184,34 @@ class Trainer:
         samples: transitions offered to PPO so far.
         iteration: iterations done.
         elapsed_s: time spent in them [s].
+        ranks: processes that train together.
         world_was_kept: whether a resumed run found its world in the saved state.
     """
 
-    def __init__(self, world: World, settings: TrainSettings, run_directory: Path) -> None:
+    def __init__(
+        self, world: World, settings: TrainSettings, run_directory: Path, ranks: Ranks = ALONE
+    ) -> None:
         """Makes a policy with weights from `settings.seed`; touches no file."""
         self.world, self.settings, self.run_directory = world, settings, run_directory
+        self.ranks = ranks
+        if settings.ppo.minibatch < ranks.count:
+            raise SettingsError(
+                f"ppo: minibatch is {settings.ppo.minibatch}, for {ranks.count} ranks; give each "
+                "at least 1"
+            )
         device = world.observation.device
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             self.policy = EntityPolicy(world.layout, world.action_space, settings.policy)
         self.policy.to(device)
-        self.policy.threads = settings.threads or _cores()
+        self.policy.threads = ranks.threads(settings.threads)
         fast: Precision = "bf16" if has_fast_bf16(device) else "fp32"
         self.precision = fast if settings.precision == "auto" else settings.precision
         self.policy.set_precision(self.precision)
-        self.ppo = PPO(self.policy, settings.ppo)
-        self.filter = AdvantageFilter(settings.filter)
-        self.actor = SelfPlayActor(self.policy, torch.Generator(device).manual_seed(settings.seed))
-        self.shuffler = torch.Generator().manual_seed(settings.seed)
+        self.ppo = PPO(self.policy, settings.ppo, ranks)
+        self.filter = AdvantageFilter(settings.filter, ranks)
+        self.actor = self._make_actor(device)
+        self.shuffler = torch.Generator().manual_seed(ranks.seed(settings.seed))
         self.rollout = Rollout(world, self.actor, settings.rollout_steps)
         self.tally = EpisodeTally(world)
         self.samples = self.iteration = 0
@@ -197,6 +222,7 @@ class Trainer:
 
     # The parts of an iteration, in order.
 
+    @traced("collect")
     def collect(self) -> None:
         """Lets the policy drive for `rollout_steps` steps."""
         self._started = time.perf_counter()
@@ -204,6 +230,7 @@ class Trainer:
         self.rollout.bootstrap(self.world)
         self._collected = time.perf_counter()
 
+    @traced("estimate")
     def estimate(self) -> None:
         """Works out how much better each action was than expected."""
         rollout = self.rollout
@@ -225,40 +252,46 @@ class Trainer:
             returns.flatten(),
         )
 
+    @traced("select")
     def select(self) -> None:
         """Chooses the transitions that are worth learning from."""
         self.kept = self.filter.select(self.batch.advantage, self.rollout.learn.flatten())
 
+    @traced("improve")
     def improve(self) -> None:
         """Lets PPO learn from them; the learning rate falls to 0 along half a cosine."""
         done = min(1.0, self.samples / self.settings.samples)
         self.learning_rate = self.settings.ppo.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
-        if len(self.kept):
-            self._learned = self.ppo.update(
-                self.batch, self.kept, self.learning_rate, self.shuffler
-            )
+        if len(self.kept) or self.ranks.count > 1:  # the others may have kept some
+            learned = self.ppo.update(self.batch, self.kept, self.learning_rate, self.shuffler)
+            self._learned = learned or self._learned
 
+    @traced("figures")
     def figures(self) -> dict[str, float]:
         """Closes the iteration: counts it and reads its figures, all at once."""
+        if isinstance(self.world, GuardedWorld):
+            with self.ranks.agreeing():
+                self.world.check()
         learn = self.rollout.learn.flatten()
         value = self.rollout.value[:-1].flatten()[learn]
         learned = {
             **self._learned,
-            "explained_variance": explained_variance(value, self.batch.returns[learn]),
+            "explained_variance": explained_variance(value, self.batch.returns[learn], self.ranks),
         }
+        own = (len(self.kept), self.ranks.communicated() / self.ranks.count)
+        kept_communicated = self.tally.sums[0].new_tensor(own)
+        self.ranks.sum_(*self.tally.sums, kept_communicated)
+        kept, communicated = kept_communicated.tolist()
         counted = self.tally.read()
-        read = {name: float(tensor) for name, tensor in learned.items()}
+        read = dict(zip(learned, torch.stack(list(learned.values())).tolist(), strict=True))
         samples = int(counted.pop("samples"))
         duration = time.perf_counter() - self._started
         self.iteration += 1
         self.samples += samples
         self.elapsed_s += duration
-        for name, number in read.items():
-            if name.endswith("_loss") and not math.isfinite(number):
-                raise FloatingPointError(
-                    f"{self.run_directory}: iteration {self.iteration}: {name} is {number}; the "
-                    "last saved state is whole: train anew with a lower ppo.learning_rate"
-                )
+        with self.ranks.agreeing():
+            self._refuse_wrong_numbers(read)
+        shared = {"seconds/communicate": communicated} if self.ranks.count > 1 else {}
         return {
             "iteration": self.iteration,
             "samples": self.samples,
@@ -267,23 +300,55 @@ class Trainer:
             "seconds/collect": self._collected - self._started,
             "seconds/learn": duration - (self._collected - self._started),
             "learning_rate": self.learning_rate,
-            "kept_fraction": len(self.kept) / samples if samples else math.nan,
+            **shared,
+            "kept_fraction": kept / samples if samples else math.nan,
             **read,
             **counted,
         }
+
+    def _refuse_wrong_numbers(self, figures: Mapping[str, float]) -> None:
+        """Stops training where a loss is not a number."""
+        for name, number in figures.items():
+            if name.endswith("_loss") and not math.isfinite(number):
+                raise FloatingPointError(
+                    f"{self.run_directory}: iteration {self.iteration}: {name} is {number}; the "
+                    "last saved state is whole: train anew with a lower ppo.learning_rate"
+                )
 
     # Beginning, saving and going on.
 
     def begin(self, start: EntityPolicy | None = None) -> None:
         """Starts a run in an empty directory, with the weights of `start` where it is given."""
-        if training_states(self.run_directory):
-            reason = "already holds a run; resume it, or name another directory"
-            raise PolicyError(str(self.run_directory), "", reason)
-        self.run_directory.mkdir(parents=True, exist_ok=True)
-        if start is not None:
-            self._take_weights(start)
-        self._write_settings()
-        self.world.reset(self.settings.seed)
+        with self.ranks.agreeing():
+            if training_states(self.run_directory):
+                reason = "already holds a run; resume it, or name another directory"
+                raise PolicyError(str(self.run_directory), "", reason)
+            if start is not None:
+                self._take_weights(start)
+            self._write_settings()
+            self.world.reset(self.settings.seed)
+        self._share_weights()
+
+    def _share_weights(self) -> None:
+        """Gives all ranks the first one's weights: what made them may round differently."""
+        self.ranks.broadcast_(*(weights.detach() for weights in self.policy.parameters()))
+
+    @property
+    def _draws_in_step(self) -> bool:
+        """Whether the ranks draw actions from one stream, each its own rows' part of it."""
+        return self.policy.device.type == "cpu" and self.world.action_space.is_discrete
+
+    def _make_actor(self, device: torch.device) -> SelfPlayActor:
+        """The actor; ranks together draw what one process with all rows would."""
+        rows = self.ranks.gather(self.world.row_count)[:, 0].long()
+        before, after = int(rows[: self.ranks.rank].sum()), int(rows[self.ranks.rank + 1 :].sum())
+        around = (before, after) if self._draws_in_step else (0, 0)
+        generator = torch.Generator(device).manual_seed(self._actor_seed(self.settings.seed))
+        return SelfPlayActor(self.policy, generator, *around)
+
+    def _actor_seed(self, seed: int) -> int:
+        """Seed of the actions: a rank's own, unless the ranks draw from one stream."""
+        return seed if self._draws_in_step else self.ranks.seed(seed)
 
     def _take_weights(self, start: EntityPolicy) -> None:
         """Begins with another policy's weights."""
@@ -297,37 +362,72 @@ class Trainer:
         self.policy.load_state_dict(start.state_dict())
 
     def resume(self) -> None:
-        """Goes on from the newest whole state, exactly where it was saved."""
-        tensors, facts, refused = load_training_state(self.run_directory)
+        """Goes on from the newest state that is whole on all ranks, exactly where it was saved.
+
+        With another number of ranks than it was saved with, the worlds begin anew.
+        """
+        with self.ranks.agreeing():
+            tensors, facts = self._load()
+        newest = int(self.ranks.gather(facts["iteration"]).min())
+        with self.ranks.agreeing():
+            if newest != facts["iteration"]:
+                tensors, facts = self._load(newest)
+            changed = _differences(facts["settings"], _plain(self.settings))
+            if changed:
+                reason = f"was made with another {', '.join(changed)}; use those of {SETTINGS_FILE}"
+                raise PolicyError(str(self.run_directory), "settings", reason)
+            try:
+                self._restore(tensors, facts)
+            except (KeyError, RuntimeError, ValueError) as error:
+                first_line = str(error).splitlines()[0]
+                reason = f"does not fit this world ({first_line}); use the same world"
+                raise PolicyError(str(self.run_directory), "state", reason) from error
+            self._write_settings()
+        self._share_weights()
+
+    def _load(self, iteration: int | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Reads the newest whole state, or that of an iteration, with this rank's part of it."""
+        tensors, facts, refused = load_training_state(self.run_directory, 0, iteration)
+        if not self.ranks.is_first and facts.get("ranks", 1) == self.ranks.count:
+            own, about_own, missed = load_training_state(
+                self.run_directory, self.ranks.rank, iteration
+            )
+            if about_own["iteration"] != facts["iteration"]:
+                older = min(about_own["iteration"], facts["iteration"])
+                return self._load(older)
+            tensors, refused = tensors | own, refused + missed
         for sentence in refused:
             _log.warning("skipped a damaged training state: %s", sentence)
-        changed = _differences(facts["settings"], _plain(self.settings))
-        if changed:
-            reason = f"was made with another {', '.join(changed)}; use those of {SETTINGS_FILE}"
-            raise PolicyError(str(self.run_directory), "settings", reason)
-        try:
-            self._restore(tensors, facts)
-        except (KeyError, RuntimeError, ValueError) as error:
-            reason = f"does not fit this world ({str(error).splitlines()[0]}); use the same world"
-            raise PolicyError(str(self.run_directory), "state", reason) from error
-        self._write_settings()
+        return tensors, facts
 
     def save_if_due(self) -> None:
-        """Saves if the last time is `checkpoint_every_s` ago."""
-        if time.monotonic() - self._saved_at >= self.settings.checkpoint_every_s:
+        """Saves if the last time is `checkpoint_every_s` ago, by the first rank's clock."""
+        is_due = time.monotonic() - self._saved_at >= self.settings.checkpoint_every_s
+        if self.ranks.any(is_due and self.ranks.is_first)[0]:
             self.save()
 
+    @traced("save")
     def save(self) -> None:
-        """Writes the training state, and the policy as it is now."""
-        tensors = {f"policy/{name}": t for name, t in self.policy.state_dict().items()}
-        for index, moments in self.ppo.optimizer.state_dict()["state"].items():
-            tensors |= {f"adam/{index}/{name}": tensor for name, tensor in moments.items()}
-        tensors["generator/actor"] = self.actor.generator.get_state()
-        tensors["generator/shuffler"] = self.shuffler.get_state()
-        tensors["tally/seen"] = self.tally.seen
+        """Writes the training state, and the policy as it is now.
+
+        The first rank writes what is the same for all and its own; another its own alone.
+        """
+        self._check_weights()
+        tensors = {
+            "generator/actor": self.actor.generator.get_state(),
+            "generator/shuffler": self.shuffler.get_state(),
+            "tally/seen": self.tally.seen,
+        }
         if isinstance(self.world, ResumableWorld):
             tensors |= {f"world/{name}": t for name, t in self.world.state_dict().items()}
+        if not self.ranks.is_first:
+            save_training_state(self.run_directory, self.iteration, tensors, {}, self.ranks.rank)
+            return
+        tensors |= {f"policy/{name}": t for name, t in self.policy.state_dict().items()}
+        for index, moments in self.ppo.optimizer.state_dict()["state"].items():
+            tensors |= {f"adam/{index}/{name}": tensor for name, tensor in moments.items()}
         facts = {
+            "ranks": self.ranks.count,
             "samples": self.samples,
             "elapsed_s": self.elapsed_s,
             "filter_running_max": self.filter.running_max,
@@ -337,6 +437,18 @@ class Trainer:
         metadata = {"samples": self.samples, "seed": self.settings.seed, "train": facts["settings"]}
         save_policy(self.policy, self.run_directory / POLICY_FILE, metadata=metadata)
         self._saved_at = time.monotonic()
+
+    def _check_weights(self) -> None:
+        """Stops where ranks have come to differ: they would no longer learn one policy."""
+        if self.ranks.count == 1:
+            return
+        weights = torch.cat([p.detach().flatten() for p in self.policy.parameters()]).cpu()
+        checksums = self.ranks.gather(zlib.crc32(weights.numpy().tobytes()))
+        if checksums.min() != checksums.max():
+            raise RunError(
+                f"{self.run_directory}: iteration {self.iteration}: the ranks hold different "
+                "weights; go on from the last saved state with --resume"
+            )
 
     def _restore(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
         groups: dict[str, dict[str, Tensor]] = {}
@@ -349,20 +461,37 @@ class Trainer:
             index, moment = name.split("/")
             optimizer["state"].setdefault(int(index), {})[moment] = tensor
         self.ppo.optimizer.load_state_dict(optimizer)
-        self.actor.generator.set_state(groups["generator"]["actor"])
-        self.shuffler.set_state(groups["generator"]["shuffler"])
         self.iteration, self.samples = facts["iteration"], facts["samples"]
         self.elapsed_s, self.filter.running_max = facts["elapsed_s"], facts["filter_running_max"]
-        self.world_was_kept = "world" in groups and isinstance(self.world, ResumableWorld)
+        # A seed not used before: repeating the first episodes would teach nothing new.
+        new_seed = self.settings.seed + self.iteration
+        same_ranks = facts.get("ranks", 1) == self.ranks.count
+        if same_ranks:
+            self.actor.generator.set_state(groups["generator"]["actor"])
+            self.shuffler.set_state(groups["generator"]["shuffler"])
+        else:
+            self.actor.generator.manual_seed(self._actor_seed(new_seed))
+            self.shuffler.manual_seed(self.ranks.seed(new_seed))
+            if self.ranks.is_first:
+                saved = facts.get("ranks", 1)
+                _log.warning(
+                    "saved by %d ranks, now %d: worlds begin anew", saved, self.ranks.count
+                )
+        kept = same_ranks and "world" in groups
+        self.world_was_kept = kept and isinstance(self.world, ResumableWorld)
         if self.world_was_kept and isinstance(self.world, ResumableWorld):
             self.world.load_state_dict(groups["world"])
             self.tally.seen.copy_(groups["tally"]["seen"])
-        else:  # a seed not used before: repeating the first episodes would teach nothing new
-            self.world.reset(self.settings.seed + self.iteration)
+        else:
+            self.world.reset(new_seed)
 
     def _write_settings(self) -> None:
+        if not self.ranks.is_first:
+            return
+        self.run_directory.mkdir(parents=True, exist_ok=True)
         facts = {
             "train": _plain(self.settings),
+            "ranks": self.ranks.count,
             "rows": self.world.row_count,
             "layout": asdict(self.world.layout),
             "action_space": asdict(self.world.action_space),
@@ -391,32 +520,3 @@ def _differences(saved: dict[str, Any], now: dict[str, Any], prefix: str = "") -
 def _plain(settings: TrainSettings) -> dict[str, Any]:
     """Settings as JSON would give them back (tuples are lists)."""
     return json.loads(json.dumps(asdict(settings)))
-
-
-def _cores() -> int:
-    """Cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-@contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """Gives an event that Ctrl-C or SIGTERM sets; the second signal acts as usual."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop  # only the main thread may listen to signals
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def request(number: int, frame: object) -> None:
-        stop.set()
-        signal.signal(number, before[signal.Signals(number)])
-
-    for number in before:
-        signal.signal(number, request)
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

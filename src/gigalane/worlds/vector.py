@@ -11,6 +11,7 @@ import warp as wp
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gigalane.core.settings import SettingsError
 from gigalane.sim.guard import Guard
 from gigalane.sim.simulator import Simulator, Snapshot
 
@@ -24,8 +25,12 @@ class VectorWorld:
         Args:
             simulator: the worlds.
             guard: looks at every step, where there is one.
+
+        Raises:
+            SettingsError: the worlds are on a GPU that this build of torch cannot use.
         """
         self.simulator, self.guard = simulator, guard
+        follow_torch(simulator.device)
         self.layout = simulator.layout
         self.action_space = simulator.action_space
         self.reward_names = simulator.reward_names
@@ -46,22 +51,35 @@ class VectorWorld:
 
     def reset(self, seed: int) -> None:
         """Starts every world anew."""
+        follow_torch(self.simulator.device)
         self.simulator.reset(seed)
         if self.guard:
             self.guard.begin()
 
     def step(self, actions: Tensor) -> None:
-        """Moves all rows by one time step."""
+        """Moves all rows by one time step, in torch's current stream, without waiting for it."""
+        follow_torch(self.simulator.device)
         if self.action_space.is_discrete:
             self._action[:, 0].copy_(actions)
         else:
             self._action[:, : self.action_space.size].copy_(actions)
         self.simulator.step()
         if self.guard:
+            self.guard.note()
+
+    def check(self) -> None:
+        """Reads what the guard noted of the steps so far; waits for the device.
+
+        Raises:
+            SimulationError: if a number left all bounds.
+        """
+        if self.guard:
+            follow_torch(self.simulator.device)
             self.guard.check()
 
     def state_dict(self) -> dict[str, Tensor]:
         """Everything that changes from step to step, as bytes by name."""
+        follow_torch(self.simulator.device)
         arrays = self.simulator.snapshot().arrays
         arrays["maps"] = self._map_checksums()
         return {
@@ -77,6 +95,7 @@ class VectorWorld:
         """
         if state["maps"].numpy().tobytes() != self._map_checksums().tobytes():
             raise ValueError("world/maps: the state was saved on other maps")
+        follow_torch(self.simulator.device)
         arrays = {}
         for name, like in self.simulator.snapshot().arrays.items():
             values = state[name].numpy().tobytes()
@@ -95,3 +114,25 @@ class VectorWorld:
         """A view with one row a slot."""
         tensor = wp.to_torch(array)
         return tensor.view(self.row_count, *tensor.shape[2:])
+
+
+def follow_torch(device: str) -> None:
+    """Has Warp work in torch's current stream, so that neither needs to wait for the other.
+
+    Work of one stream is done in the order it was asked for: what torch computes is there when
+    a kernel of the simulator reads it, and the other way round. On a CPU nothing is to be done.
+
+    Args:
+        device: Warp's name of it.
+
+    Raises:
+        SettingsError: this build of torch has no such device.
+    """
+    warp_device = wp.get_device(device)
+    if warp_device.is_cpu:
+        return
+    if not torch.cuda.is_available():
+        raise SettingsError(f"device {device!r}: this build of torch cannot use it; install CUDA's")
+    torch_stream = torch.cuda.current_stream(warp_device.ordinal)
+    if (warp_device.stream.cuda_stream or 0) != torch_stream.cuda_stream:
+        wp.set_stream(wp.stream_from_torch(torch_stream), warp_device, sync=True)

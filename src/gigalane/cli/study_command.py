@@ -1,0 +1,61 @@
+"""The command line of recipes that are studies."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from gigalane.cli.errors import one_line_errors
+from gigalane.train.study import Budget, Study, Trial, standard_trials
+from gigalane.train.study_report import CURVE_FILE, STUDY_FILE, TABLE_FILE
+from gigalane.train.study_run import run_study
+
+
+def study_command(
+    build: Callable[[Budget, int, tuple[Trial, ...]], Study],
+    about: str,
+    budget: Budget,
+    words: Sequence[str] | None = None,
+) -> int:
+    """Runs a study as its command line asks.
+
+    Args:
+        build: makes the study from budget, number of seeds and trials.
+        about: what it is, in a line.
+        budget: where the command line gives none.
+        words: the command line; that of the process where left out.
+
+    Returns:
+        The exit code: 0 well, 1 a run failed, 2 bad input.
+    """
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder of the study; goes on there")
+    parser.add_argument("--seeds", type=int, default=3, help="runs of each arm (%(default)s)")
+    parser.add_argument(
+        "--samples",
+        type=float,
+        default=float(budget.samples),
+        help="samples of a run; 0 does not count them (%(default)g)",
+    )
+    parser.add_argument(
+        "--cpu-minutes",
+        type=float,
+        default=budget.cpu_seconds / 60,
+        help="CPU time of a run; 0 does not count it (%(default)g)",
+    )
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, a core each")
+    parser.add_argument("--only", nargs="+", default=[], metavar="ARM", help="these and the base")
+    parser.add_argument("--episodes", type=int, default=400, help="of each trial (%(default)s)")
+    options = parser.parse_args(words)
+    with one_line_errors() as outcome:
+        spend = Budget(int(options.samples), 60 * options.cpu_minutes)
+        study = build(spend, options.seeds, standard_trials(options.episodes))
+        if options.only:
+            study = study.part(options.only)
+        run_study(study, options.out, options.jobs)
+        files = ", ".join((STUDY_FILE, TABLE_FILE, CURVE_FILE))
+        Console(highlight=False).print(f"{options.out}: {files}")
+    return outcome.code

@@ -1,0 +1,88 @@
+"""Recipes that are studies: arms differ in exactly what they say."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from gigalane.sim.settings import PERSONA_NAMES, PersonaSettings
+from gigalane.train.study import Budget, Study, changes, described, standard_trials
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+
+
+def recipe(name):
+    spec = importlib.util.spec_from_file_location(name, RECIPES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def ablation() -> Study:
+    return recipe("ablation").ablation(Budget(1000), 3, standard_trials(8))
+
+
+@pytest.fixture(scope="module")
+def sample_bound() -> Study:
+    return recipe("sample_bound").sample_bound(Budget(1000), 3, standard_trials(8))
+
+
+def differs(study: Study, name: str) -> list[str]:
+    """Places in which an arm's only stage differs from the base's."""
+    base, arm = described(study.arms[0]), described(study.arm(name))
+    assert len(arm["stages"]) == 1
+    assert arm["start"] is None
+    return changes(base["stages"][0], arm["stages"][0])
+
+
+def test_each_ablation_changes_one_thing(ablation):
+    assert ablation.arms[0].name == "base"
+    assert differs(ablation, "no-filter") == ["train.filter.threshold"]
+    assert differs(ablation, "scripted-traffic") == ["world.traffic.scripted"]
+    assert differs(ablation, "one-map") == ["maps"]
+    strict, drawn = PersonaSettings.strict(), PersonaSettings()
+    assert set(differs(ablation, "one-persona")) == {
+        f"world.persona.{name}" + suffix
+        for name in PERSONA_NAMES
+        for k, suffix in enumerate((".0", ".1"))
+        if getattr(strict, name)[k] != getattr(drawn, name)[k]
+    }
+    persona = ablation.arm("one-persona").stages[0].world.persona
+    assert all(low == high for low, high in persona.ranges())
+
+
+def test_each_curriculum_ends_as_the_base_and_changes_what_it_says(sample_bound):
+    base = described(sample_bound.arms[0])["stages"][0]
+    said = {
+        "density": {"world.worlds", "world.agents"},
+        "horizon": {"train.discount"},
+        "time-step": {"world.time_steps"},
+        "town-size": {"world.worlds", "world.agents", "towns"},
+        "together": {"world.worlds", "world.agents", "world.time_steps", "towns", "train.discount"},
+    }
+    for name, places in said.items():
+        stages = described(sample_bound.arm(name))["stages"]
+        found = {place for stage in stages for place in changes(base, stage)} - {"until"}
+        assert found == places, name
+        last = set(changes(base, stages[-1]))
+        assert last == ({"train.discount"} if "train.discount" in places else set())
+    for name in ("near-incidents", "eventful-worlds"):
+        assert differs(sample_bound, name) == ["rewind"]
+    kinds = {arm.name: arm.stages[0].rewind for arm in sample_bound.arms}
+    assert kinds["near-incidents"].into == "same"
+    assert kinds["eventful-worlds"].into == "calmest"
+
+
+def test_every_stage_has_as_many_rows_as_the_base(sample_bound):
+    rows = {s.world.worlds * s.world.agents for arm in sample_bound.arms for s in arm.stages}
+    assert rows == {3200}
+
+
+def test_nobody_learns_on_the_towns_that_measure(ablation, sample_bound):
+    for study in (ablation, sample_bound):
+        assert {trial.settings.dt for trial in study.trials} == {0.1, 0.3}
+        assert {trial.settings.density for trial in study.trials} == {10.0}
+        assert {trial.settings.greedy for trial in study.trials} == {True}
+        assert {trial.settings.persona for trial in study.trials} == {PersonaSettings.strict()}
+        assert len({trial.settings.seed for trial in study.trials}) == 1
