@@ -10,7 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 mkdir -p speed driver
 
 speed() {
-    for workload in default peer-puffer small large hundred-maps; do
+    for workload in default peer-puffer large; do
         gigalane bench sim --workload "$workload" -o "speed/sim-$workload.json"
         gigalane bench sim --workload "$workload" --threads 1 -o "speed/sim-$workload-1-thread.json"
     done
@@ -25,7 +25,7 @@ sweep() {
 
 driver() {
     local suite episodes who
-    for suite in unseen-dense unseen-sparse procedural procedural-sparse; do
+    for suite in unseen-dense unseen-sparse; do
         episodes=1000
         [[ $suite == *sparse ]] && episodes=300
         for who in default idm; do
@@ -35,8 +35,6 @@ driver() {
                 > "driver/$suite-$who-dt03.json"
         done
     done
-    gigalane evaluate default --blind --suite unseen-dense --episodes 1000 --json \
-        > driver/unseen-dense-blind-dt01.json
     gigalane evaluate constant-velocity --suite unseen-dense --episodes 1000 --json \
         > driver/unseen-dense-constant-velocity-dt01.json
 }

@@ -22,13 +22,10 @@ SIMULATOR = (
     ("default", "1,024 road users on CARLA Town01, all stages on"),
     ("peer-puffer", "the same, writing PufferDrive's observation of 1,848 numbers"),
     ("large", "16,384 road users on four procedural towns"),
-    ("hundred-maps", "road users on 100 procedural towns"),
 )
 DRIVERS = (
     ("unseen-dense", "CARLA Town05 and Town10HD, dense"),
     ("unseen-sparse", "CARLA Town05 and Town10HD, sparse"),
-    ("procedural", "four procedural towns, dense"),
-    ("procedural-sparse", "four procedural towns, sparse"),
 )
 SUBJECTS = (("default", "shipped policy"), ("idm", "IDM"))
 SHARES = ("goal_rate", "collision_rate", "offroad_rate", "red_light_rate")
@@ -119,7 +116,6 @@ def drivers() -> str:
         for subject, label in SUBJECTS:
             rows += [driver_row(suite, subject, label, step) for step in ("01", "03")]
         if suite == "unseen-dense":
-            rows.append(driver_row(suite, "blind", "shipped policy, blind to others", "01"))
             rows.append(driver_row(suite, "constant-velocity", "constant velocity", "01"))
     head = "driver | dt | driving score | goal | collision | off-road | red light | km per incident"
     return table(head, rows)

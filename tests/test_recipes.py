@@ -40,7 +40,7 @@ def test_each_ablation_changes_one_thing(ablation):
     assert ablation.arms[0].name == "base"
     assert differs(ablation, "no-filter") == ["train.filter.threshold"]
     assert differs(ablation, "scripted-traffic") == ["world.traffic.scripted"]
-    assert differs(ablation, "one-map") == ["maps"]
+    assert differs(ablation, "one-map") == ["maps.0"]
     strict, drawn = PersonaSettings.strict(), PersonaSettings()
     assert set(differs(ablation, "one-persona")) == {
         f"world.persona.{name}" + suffix

@@ -15,6 +15,7 @@ from gigalane.sim.settings import SimulatorSettings
         ("small", 1024, ("town:1-4",)),
         ("large", 16_384, ("town:1-4",)),
         ("default", 1024, ("$/opendrive/carla/Town01.xodr.gz",)),
+        ("peer-puffer", 1024, ("$/opendrive/carla/Town01.xodr.gz",)),
         ("hundred-maps", 3200, ("town:1-100",)),
         ("million", 1_048_576, ("town:1-4",)),
         ("training", 2560, ("town:1-16",)),
@@ -32,6 +33,15 @@ def test_workloads_are_what_their_descriptions_say(name, agents, maps):
 def test_default_workload_is_the_observation_and_the_rules_as_they_come():
     assert WORKLOADS["default"].world == SimulatorSettings(worlds=32, agents=32)
     assert WORKLOADS["default"].compile is None
+
+
+def test_peers_workload_writes_the_peers_numbers_at_the_peers_time_step():
+    workload = WORKLOADS["peer-puffer"]
+    assert workload.compile is not None
+    layout = workload.world.layout(workload.compile.tokens.count)
+    assert (layout.road, layout.partners, layout.width) == (200, 63, 7 + 63 * 7 + 200 * 7)
+    assert workload.world.time_steps == (0.1,)
+    assert workload.world.action == "acceleration_steering"
 
 
 def test_network_of_the_peers_size_is_within_one_percent_of_it():

@@ -116,11 +116,12 @@ def test_files_that_cannot_be_compared_are_refused(refused, measured, folder):
     assert "--fail-below is -1.0" in refused("bench", "compare", whole, whole, "--fail-below", "-1")
 
 
-def test_sweep_writes_a_picture_and_its_numbers(gigalane, folder, tiny, monkeypatch):
+@pytest.mark.parametrize("out", ["s.png", "s"])
+def test_sweep_writes_a_picture_and_its_numbers(gigalane, folder, tiny, monkeypatch, out):
     maps = WORKLOADS[tiny].compiled_maps()
     monkeypatch.setattr(Workload, "compiled_maps", lambda self: maps)
     monkeypatch.setattr("gigalane.bench.sweep.SweepSettings.measured", 12)
-    words = ("--worlds", "2", "3", "--agents", "6", "--maps", "1", "--repeats", "1", "-o", "s.png")
+    words = ("--worlds", "2", "3", "--agents", "6", "--maps", "1", "--repeats", "1", "-o", out)
     answer = gigalane("bench", "sweep", *words)
     assert answer.code == 0
     assert answer.out == "s.png\ns.json\n"

@@ -11,31 +11,39 @@ from gigalane.train.ranks import Ranks
 
 
 class Meeting:
-    """Where threads add their tensors up; one that fails sends the others home."""
+    """Where threads add their tensors up; when one has gone the others are told."""
 
     def __init__(self, count: int) -> None:
-        self.barrier = threading.Barrier(count, timeout=60)
-        self.brought: list[Tensor] = [torch.empty(0)] * count
+        self.count, self.changed, self.is_broken = count, threading.Condition(), False
+        self.rounds = [0] * count
+        self.brought: dict[int, dict[int, Tensor]] = {}
 
     def add(self, rank: int, flat: Tensor) -> None:
-        try:
-            self.brought[rank] = flat.clone()
-            self.barrier.wait()
-            shapes = {(tuple(each.shape), each.dtype) for each in self.brought}
-            total = torch.stack(self.brought).sum(0) if len(shapes) == 1 else None
-            self.barrier.wait()
-        except threading.BrokenBarrierError as error:
-            raise RuntimeError("connection closed by peer") from error
-        assert total is not None, f"ranks brought different things to one sum: {shapes}"
-        flat.copy_(total)
+        with self.changed:
+            now = self.rounds[rank]
+            self.rounds[rank] += 1
+            self.brought.pop(now - 2, None)  # everybody has taken it: they have brought the next
+            tables = self.brought.setdefault(now, {})
+            tables[rank] = flat.clone()
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: len(tables) == self.count or self.is_broken, timeout=60)
+            if len(tables) < self.count:
+                raise RuntimeError("connection closed by peer")
+        shapes = {(tuple(each.shape), each.dtype) for each in tables.values()}
+        assert len(shapes) == 1, f"ranks brought different things to one sum: {shapes}"
+        flat.copy_(torch.stack([tables[each] for each in range(self.count)]).sum(0))
+
+    def leave(self) -> None:
+        with self.changed:
+            self.is_broken = True
+            self.changed.notify_all()
 
 
 class ThreadRanks(Ranks):
     """A rank that is a thread."""
 
     def __init__(self, meeting: Meeting, rank: int) -> None:
-        count = len(meeting.brought)
-        super().__init__(rank, count, rank, count)
+        super().__init__(rank, meeting.count, rank, meeting.count)
         self.meeting = meeting
 
     def _all_reduce(self, flat: Tensor) -> None:
@@ -52,7 +60,7 @@ def together(count: int, task: Callable[[ThreadRanks], object]) -> list:
             results[rank] = task(ThreadRanks(meeting, rank))
         except BaseException as error:
             results[rank] = error
-            meeting.barrier.abort()
+            meeting.leave()
 
     threads = [threading.Thread(target=run, args=(rank,)) for rank in range(count)]
     for thread in threads:

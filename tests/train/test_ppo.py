@@ -97,6 +97,24 @@ def test_only_kept_transitions_are_learned_from():
     assert torch.equal(weights(policy), expected)
 
 
+def test_a_step_moves_each_weight_by_its_own_gradient_however_that_lies_in_memory():
+    policy = small_policy()
+    learner = PPO(policy, PPOSettings(gradient_norm=1e9))
+    generator = torch.Generator().manual_seed(0)
+    gradient = []
+    for parameter in learner.parameters:
+        plain = torch.randn(parameter.shape, generator=generator)
+        padded = torch.zeros(*plain.shape[:-1], plain.shape[-1] + 3)
+        padded[..., : plain.shape[-1]] = plain
+        transposed = plain.t().contiguous().t() if plain.dim() == 2 else plain
+        gradient.append(padded[..., : plain.shape[-1]] if len(gradient) % 2 else transposed)
+    before = [parameter.detach().clone() for parameter in learner.parameters]
+    signs = [each.sign() for each in gradient]
+    learner._step(gradient)
+    for was, now, sign in zip(before, learner.parameters, signs, strict=True):
+        assert torch.equal((now - was).sign(), -sign)  # the first step of Adam is ± the rate
+
+
 def test_every_kept_transition_is_used_once_an_epoch():
     learner = PPO(small_policy(), PPOSettings(minibatch=48))
     kept = torch.arange(3, COUNT, 2)

@@ -45,21 +45,18 @@ def feed(replay: Replay, steps: list[dict[str, Tensor]]) -> None:
 
 def hand_worked() -> None:
     """The case above, and that nothing is drawn that may not be."""
-    flag = torch.tensor
-    steps = []
-    for number in range(8):
-        steps.append(
-            {
-                "active": flag([True, number != 2, number != 2]),
-                "dt": torch.tensor([0.3, 0.3, 0.2]),
-                "reward": torch.tensor(
-                    [[1.0, 1.0, 1.0], [2.0, -3.0, 2.0], [4.0, 0.0, 0.0]][min(number, 2)]
-                ),
-                "terminated": flag([False, number == 1, False]),
-                "truncated": flag([False, False, number == 1]),
-                "value": torch.zeros(3),
-            }
-        )
+    flag, rewards = torch.tensor, [[1.0, 1.0, 1.0], [2.0, -3.0, 2.0], [4.0, 0.0, 0.0]]
+    steps = [
+        {
+            "active": flag([True, number != 2, number != 2]),
+            "dt": torch.tensor([0.3, 0.3, 0.2]),
+            "reward": torch.tensor(rewards[min(number, 2)]),
+            "terminated": flag([False, number == 1, False]),
+            "truncated": flag([False, False, number == 1]),
+            "value": torch.zeros(3),
+        }
+        for number in range(8)
+    ]
     replay = Replay(world_of(3), 16, span_s=0.6, discount=0.5, priority=0.0)
     assert replay.reach == 6
     feed(replay, steps)

@@ -90,13 +90,13 @@ class QuantileNetwork(nn.Module):
 
     def value_of(self, observation: Tensor) -> Tensor:
         """Quantiles of the value of each row, (rows, quantiles)."""
-        return self.value(self.body(observation))
+        return self.body(observation, self.value)
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         """Quantiles of V, (rows, quantiles), and of A, (rows, choices, quantiles)."""
-        features = self.body(observation)
-        advantage = self.advantage(features).unflatten(1, (self.choices, self.quantiles))
-        return self.value(features), advantage
+        numbers = self.body(observation, self.value, self.advantage)
+        value, advantage = numbers[:, : self.quantiles], numbers[:, self.quantiles :]
+        return value, advantage.unflatten(1, (self.choices, self.quantiles))
 
 
 def choice_weights(advantage: Tensor, temperature: float | None) -> Tensor:

@@ -156,18 +156,18 @@ class Replay:
         total = self.weight.flatten().double().cumsum(0)
         wanted = torch.rand(count, generator=generator, dtype=torch.float64) * total[-1]
         place = torch.searchsorted(total, wanted, right=True).clamp_(max=len(total) - 1)
-        step, row = place // self.rows, place % self.rows
-        frequency = self.weight.flatten()[place]
+        after = self.end.flatten()[place] * self.rows + place % self.rows
         mean = total[-1].float() / (self.weight > 0).sum()
+        observation = self.observation.flatten(0, 1)
         return Draw(
             place,
-            self.observation[step, row],
-            self.action[step, row],
-            self.dt[step, row],
-            self.gained[step, row],
-            self.observation[self.end[step, row], row],
-            self.carried[step, row],
-            (mean / frequency) ** compensation,
+            observation.index_select(0, place),
+            self.action.flatten()[place],
+            self.dt.flatten()[place],
+            self.gained.flatten()[place],
+            observation.index_select(0, after),
+            self.carried.flatten()[place],
+            (mean / self.weight.flatten()[place]) ** compensation,
         )
 
     def reweigh(self, place: Tensor, error: Tensor) -> None:

@@ -25,7 +25,7 @@ from gigalane.train.study import Budget, Stage, described
 from gigalane.train.study_marks import MARKS_FILE, Run, Spent, run_folder
 from gigalane.train.study_run import open_world
 from gigalane.train.tally import EpisodeTally
-from gigalane.train.trainer import TrainSettings
+from gigalane.train.trainer import GuardedWorld, TrainSettings
 
 MARKS = (0.125, 0.25, 0.5, 0.75, 1.0)
 REPORT_STEPS = 50
@@ -45,9 +45,7 @@ def learn(settings: OffPolicySettings, arm: str, seed: int, budget: Budget, out:
     folder = run_folder(out, arm, seed)
     if (folder / MARKS_FILE).exists():
         raise ValueError(f"{folder}: already holds a run; name another folder or arm")
-    stage = Stage(
-        ("town:1-16",), SimulatorSettings(worlds=80, agents=40), TrainSettings(seed=seed)
-    )
+    stage = Stage(("town:1-16",), SimulatorSettings(worlds=80, agents=40), TrainSettings(seed=seed))
     run = Run.begin(folder, arm, seed, {"off_policy": described(settings)})
     world = open_world(stage, folder)
     learner = OffPolicyLearner(world, settings, seed)
@@ -72,7 +70,8 @@ def learn(settings: OffPolicySettings, arm: str, seed: int, budget: Budget, out:
             run.keep(learner.policy, spent, budget, MARKS)
             step += 1
             if step % REPORT_STEPS == 0:
-                world.check()
+                if isinstance(world, GuardedWorld):
+                    world.check()
                 facts = {
                     "step": step,
                     "run_samples": spent.samples,

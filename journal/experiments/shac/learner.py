@@ -45,6 +45,8 @@ class ShortHorizonSettings:
         critic_steps: minibatches those are cut into.
         target_decay: of the slow copy of the critic, an iteration.
         log_std: first standard deviation of the actions, log of the share of their scale.
+        end_cost: of an episode that a collision or the road's edge ends, beside the persona's
+            weight; without it, going on can be worth less than an end.
         entropy: weight of the entropy [reward a nat and step].
         through: what gradient passes in the observation: "all", "given" or "none".
         surrogate: the smooth reward.
@@ -62,6 +64,7 @@ class ShortHorizonSettings:
     critic_steps: int = 2
     target_decay: float = 0.95
     log_std: float = -1.0
+    end_cost: float = 3.0
     entropy: float = 1e-3
     through: str = "all"
     surrogate: SurrogateSettings = field(default_factory=SurrogateSettings)
@@ -101,7 +104,7 @@ class ShortHorizonLearner:
             torch.from_numpy(body[name])
             for name in ("speed", "acceleration", "lateral_acceleration", "steering")
         ]
-        self.worth = 1.0
+        self.worth = settings.end_cost
         self.samples = self.iteration = 0
         self.figures: dict[str, float] = {}
 
@@ -205,7 +208,10 @@ class ShortHorizonLearner:
         names = self.world.reward_names
         terms = self.world.reward_terms
         hard = sum(terms[:, names.index(name)] for name in HARD_TERMS)
-        return hard + ((self.world.events & GOAL_BIT) != 0)
+        events = self.world.events
+        return (
+            hard + 1.0 * ((events & GOAL_BIT) != 0) - self.settings.end_cost * ((events & 3) != 0)
+        )  # bits 1 and 2: collided, off the road
 
     def _keep(self, seen: Tensor, reward: Tensor, alive: Tensor, over: Tensor) -> None:
         for kept, value in (
@@ -262,5 +268,6 @@ class ShortHorizonLearner:
                 strict=True,
             ):
                 slow.lerp_(fast, 1.0 - keep)
-        self.worth = max(0.5, 0.9 * self.worth + 0.1 * float(found[rows].mean()))
+        worth = settings.end_cost + max(0.0, float(found[rows].mean()))
+        self.worth = 0.9 * self.worth + 0.1 * worth
         self.figures |= {"explained": explained, "return": float(found[rows].mean())}

@@ -30,19 +30,23 @@ class SurrogateSettings:
         edge_rate: hazard of leaving the road at its edge [1/s].
         edge_width: distance over which it falls [m].
         lane_cost: of each metre that a side sticks out of its lane [1/(m s)].
+        centre_cost: of the offset from the lane's centre, squared up to 2 m [1/(m² s)].
+        heading_cost: of 1 - cos of the angle to the lane [1/s].
         braking: deceleration for which stop lines and goals leave room [m/s²].
         stop_cost: of each metre by which the room is too short [1/(m s)].
         goal_rate: of the goal's reward while standing in its radius [1/s].
     """
 
-    metres_per_reward: float = 40.0
+    metres_per_reward: float = 20.0
     contact_rate: float = 2.0
-    contact_width: float = 0.4
+    contact_width: float = 0.25
     ahead_s: float = 1.0
     ahead_share: float = 0.15
     edge_rate: float = 2.0
-    edge_width: float = 0.25
+    edge_width: float = 0.12
     lane_cost: float = 0.1
+    centre_cost: float = 0.03
+    heading_cost: float = 0.3
     braking: float = 2.0
     stop_cost: float = 0.03
     goal_rate: float = 0.5
@@ -91,15 +95,20 @@ def surrogate_terms(
     terms["contact"] = -rate * dt * (w_collision + worth + 0.1 * speed.abs())
 
     inside = edge_distance(layout, observation, after, half_length, half_width)
-    danger = torch.sigmoid((0.2 - inside) / settings.edge_width)
+    danger = torch.sigmoid((0.1 - inside) / settings.edge_width)
     terms["edge"] = -settings.edge_rate * dt * danger * (w_off_road + worth)
     room = 2.0 * given[:, 51].detach() - half_width - half_length * sin.abs() * 0.5
     aside = (given[:, 0] / 0.5 - persona[:, 7] / 2.0).abs()
     out_of_lane = torch.relu(aside - room.clamp(min=0.2))
-    terms["lane"] = -dt * (settings.lane_cost * out_of_lane + 7.5e-3 * persona[:, 6] * aside)
+    centre = torch.where(aside < 2.0, aside.square(), 4.0 * aside - 4.0)
+    terms["lane"] = -dt * (
+        settings.lane_cost * out_of_lane
+        + settings.centre_cost * centre
+        + 7.5e-3 * persona[:, 6] * aside
+    )
 
     align = torch.clamp(cos, max=0.0) + persona[:, 5] * torch.clamp(speed * cos, max=0.0)
-    terms["align"] = dt * (0.025 * persona[:, 4] * align - 0.02 * (1.0 - cos))
+    terms["align"] = dt * (0.025 * persona[:, 4] * align - settings.heading_cost * (1.0 - cos))
 
     jerk = (after[:, 4] - past_action_state[0]) / dt
     lateral_jerk = (after[:, 5] - past_action_state[1]) / dt

@@ -14,8 +14,9 @@ from gigalane.evals.suites import DATA_VARIABLE
 from gigalane.maps.compile import CompiledMap, compile_map
 from gigalane.maps.compile_settings import CompileSettings
 from gigalane.maps.sources import open_maps
+from gigalane.maps.tokens import TokenSettings
 from gigalane.policies.entity import EntitySettings
-from gigalane.sim.settings import SimulatorSettings
+from gigalane.sim.settings import ObservationSettings, SimulatorSettings
 from gigalane.train.trainer import TrainSettings
 
 ENDLESS = 10**12
@@ -94,6 +95,18 @@ _WORKLOADS = (
         "default",
         "1,024 road users: 32 worlds of 32 on CARLA Town01; needs GIGALANE_DATA",
         maps=_TOWN01,
+    ),
+    Workload(
+        "peer-puffer",
+        "1,024 road users: 32 worlds of 32 on CARLA Town01, dt 0.1 s, acceleration and steering, "
+        "PufferDrive's observation of 1,848 numbers; needs GIGALANE_DATA",
+        maps=_TOWN01,
+        world=SimulatorSettings(
+            time_steps=(0.1,),
+            action="acceleration_steering",
+            observation=ObservationSettings.peer(),
+        ),
+        compile=CompileSettings(tokens=TokenSettings.peer()),
     ),
     Workload(
         "hundred-maps",

@@ -99,7 +99,7 @@ class BenchSweep:
     """
 
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = Path("sweep.png")
-    """The picture (.png); the numbers go beside it (.json)."""
+    """The picture (.png, also where no suffix is given); the numbers go beside it (.json)."""
     worlds: Numbers = (32, 128, 512, 2048, 8192, 32_768)
     """Numbers of worlds."""
     agents: Numbers = (32, 8, 64)
@@ -224,7 +224,8 @@ def _compare(command: BenchCompare) -> int:
 def _sweep(command: BenchSweep) -> int:
     """Runs `gigalane bench sweep`."""
     _check_numbers(command.threads, command.repeats, least_repeats=1)
-    _check_place(command.out, ".png")
+    picture = command.out if command.out.suffix else command.out.with_suffix(".png")
+    _check_place(picture, ".png")
     from gigalane.bench.sweep import SweepSettings, sweep
     from gigalane.bench.sweep_picture import draw_sweep
     from gigalane.core.kernels import require_device
@@ -241,12 +242,12 @@ def _sweep(command: BenchSweep) -> int:
     facts = found.as_json()
     machine = found.facts["machine"]
     on = machine.accelerator or machine.processor
-    draw_sweep(found.points, command.out, f"Cost of simulating, {on}")
-    _write(facts, command.out.with_suffix(".json"))
+    draw_sweep(found.points, picture, f"Cost of simulating, {on}")
+    _write(facts, picture.with_suffix(".json"))
     if command.json:
         print(json.dumps(facts, indent=2))
     else:
-        print(f"{command.out}\n{command.out.with_suffix('.json')}")
+        print(f"{picture}\n{picture.with_suffix('.json')}")
     return 0
 
 

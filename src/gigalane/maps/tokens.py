@@ -34,6 +34,8 @@ class TokenSettings:
         lane_share_behind: distances behind count this many times.
         spacing_near: spacing wanted at the driver [m].
         spacing_growth: by how much it grows per metre of distance.
+        nearest: take the nearest points of lanes and edges together, `count` in all, nearest
+            first, however they are spread (for comparisons).
     """
 
     lane_points: int = 28
@@ -42,6 +44,7 @@ class TokenSettings:
     lane_share_behind: float = 2.5
     spacing_near: float = 2.0
     spacing_growth: float = 0.15
+    nearest: bool = False
 
     @property
     def count(self) -> int:
@@ -52,6 +55,11 @@ class TokenSettings:
     def gigaflow(cls) -> Self:
         """GIGAFLOW's counts and horizon; observe with `ObservationSettings.gigaflow()`."""
         return cls(lane_points=80, edge_points=80, reach=200.0)
+
+    @classmethod
+    def peer(cls) -> Self:
+        """PufferDrive's 200 road segments; observe with `ObservationSettings.peer()`."""
+        return cls(lane_points=100, edge_points=100, lane_share_behind=1.0, nearest=True)
 
 
 @wp.kernel(enable_backward=False)
@@ -69,6 +77,7 @@ def _choose(
     behind: float,
     spacing_near: float,
     spacing_growth: float,
+    by_distance: bool,
     index_base: int,
     candidate: wp.array(dtype=int),  # scratch: CPU launches run their threads one by one
     wanted: wp.array(dtype=float),
@@ -110,11 +119,15 @@ def _choose(
         chosen = candidate[best]
         tokens_out[anchor, token] = index_base + chosen
         px, py = points[chosen, 0], points[chosen, 1]
+        if by_distance:
+            nearest[best] = -1.0  # taken
         best = int(-1)
         best_gain = float(-1.0)
         for k in range(count):
             dx, dy = points[candidate[k], 0] - px, points[candidate[k], 1] - py
             near = wp.min(nearest[k], wp.sqrt(dx * dx + dy * dy) * wanted[k])
+            if by_distance:
+                near = wp.where(nearest[k] < 0.0, -1.0, wanted[k])
             nearest[k] = near
             if near > best_gain:
                 best_gain = near
@@ -145,6 +158,8 @@ def choose_tokens(
         ],
         axis=1,
     ).astype(np.float32)
+    if settings.nearest:
+        return _choose_among(look_from, points, 0, settings.count, settings)
     halves = [
         _choose_among(look_from, points[:lanes], 0, settings.lane_points, settings),
         _choose_among(look_from, points[lanes:], lanes, settings.edge_points, settings),
@@ -189,6 +204,7 @@ def _choose_among(
             settings.lane_share_behind,
             settings.spacing_near,
             settings.spacing_growth,
+            settings.nearest,
             index_base,
             wp.empty(len(xy), dtype=int, **on_cpu),
             wp.empty(len(xy), dtype=float, **on_cpu),

@@ -75,20 +75,26 @@ def fits_kernels(features: Tensor, layers: Sequence[Layer]) -> bool:
     )
 
 
-def pack(weight: Tensor, is_bf16: bool) -> Tensor:
-    """Lays weights out as `dense_kernels` reads them.
+def pack(weight: Tensor, is_bf16: bool, for_gradient: bool = False) -> Tensor:
+    """Lays weights out as `dense_kernels.multiply` reads them, with zeros up to whole panels.
 
     Args:
-        weight: (columns, inner) float32, both multiples of PANEL.
-        is_bf16: whether to round to bfloat16, of which two share a word.
+        weight: (outputs, inputs) float32.
+        is_bf16: whether to round to bfloat16.
+        for_gradient: whether they will multiply gradients of the outputs instead of inputs.
 
     Returns:
-        (columns / PANEL, inner / step, PANEL) operands; step is 2 for bfloat16, else 1.
+        (panels of columns, inner, PANEL) operands; inner is a multiple of PANEL too.
     """
-    operands = weight.contiguous()
-    if is_bf16:
-        operands = operands.bfloat16().view(torch.int32)
-    return operands.unflatten(0, (-1, PANEL)).transpose(1, 2).contiguous()
+    weight = weight.contiguous()
+    columns, inner = weight.t().shape if for_gradient else weight.shape
+    columns, inner = columns + -columns % PANEL, inner + -inner % PANEL
+    operands = torch.bfloat16 if is_bf16 else torch.float32
+    packed = torch.empty(columns // PANEL, inner, PANEL, dtype=operands)
+    run_here(
+        dense_kernels.pack, is_bf16, weight, *weight.shape, for_gradient, inner, columns, packed
+    )
+    return packed
 
 
 class _FusedLayers(torch.autograd.Function):
@@ -101,7 +107,8 @@ class _FusedLayers(torch.autograd.Function):
         kinds: tuple[tuple[bool, bool], ...],
         *parameters: Tensor,
     ) -> Tensor:
-        weights, biases = _padded(parameters)
+        weights = [weight.detach() for weight in parameters[::2]]
+        biases = [_pad_columns(bias.detach()).contiguous() for bias in parameters[1::2]]
         given = _pad_columns(features.detach())
         activations = [given.bfloat16() if kinds[0][0] else given.contiguous()]
         for index, (is_bf16, rectify) in enumerate(kinds):
@@ -112,7 +119,6 @@ class _FusedLayers(torch.autograd.Function):
             )
         ctx.save_for_backward(*activations, *weights)
         ctx.kinds = kinds  # pyright: ignore[reportAttributeAccessIssue]
-        ctx.shapes = [p.shape for p in parameters]  # pyright: ignore[reportAttributeAccessIssue]
         ctx.inputs = features.shape[1]  # pyright: ignore[reportAttributeAccessIssue]
         return activations[-1]
 
@@ -120,7 +126,6 @@ class _FusedLayers(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: BackwardCFunction, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         kinds: tuple[tuple[bool, bool], ...] = ctx.kinds  # pyright: ignore[reportAttributeAccessIssue]
-        shapes: list[torch.Size] = ctx.shapes  # pyright: ignore[reportAttributeAccessIssue]
         saved = list(ctx.saved_tensors)
         activations, weights = saved[: len(kinds) + 1], saved[len(kinds) + 1 :]
         grad = grads[0].contiguous()
@@ -133,12 +138,12 @@ class _FusedLayers(torch.autograd.Function):
             is_bf16 = kinds[index][0]
             given = activations[index]
             by_weight, by_bias = _weight_gradient(given, grad, is_bf16)
-            outputs, inputs = shapes[2 * index]
+            outputs, inputs = weights[index].shape
             sums = [by_weight[:outputs, :inputs], by_bias[:outputs], *sums]
             if index or ctx.needs_input_grad[0]:
                 is_wide = index == 0 or not kinds[index - 1][0]
                 gate = given if index and kinds[index - 1][1] else None
-                packed = pack(weights[index].t(), is_bf16)
+                packed = pack(weights[index], is_bf16, for_gradient=True)
                 grad = _multiply(grad, packed, is_bf16, is_wide, None, gate)
         by_features = grad[:, : ctx.inputs] if ctx.needs_input_grad[0] else None  # pyright: ignore[reportAttributeAccessIssue]
         return by_features, None, *sums
@@ -178,7 +183,7 @@ def _weight_gradient(given: Tensor, grad: Tensor, is_bf16: bool) -> tuple[Tensor
     """Gradients of a layer's weights and biases, summed over the rows."""
     (rows, columns), outputs = given.shape, grad.shape[1]
     scratch = torch.empty(dense_kernels.BLOCK_ROWS * (columns + outputs), dtype=given.dtype)
-    by_weight, by_bias = torch.zeros(outputs, columns), torch.zeros(outputs)
+    by_weight, by_bias = torch.empty(outputs, columns), torch.empty(outputs)
     run_here(
         dense_kernels.weight_gradient,
         is_bf16,
@@ -192,14 +197,6 @@ def _weight_gradient(given: Tensor, grad: Tensor, is_bf16: bool) -> tuple[Tensor
         by_bias,
     )
     return by_weight, by_bias
-
-
-def _padded(parameters: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-    """Weights and biases with zeros up to whole panels."""
-    weights = [_pad_columns(weight.detach()) for weight in parameters[::2]]
-    weights = [functional.pad(w, (0, 0, 0, -len(w) % PANEL)) for w in weights]
-    biases = [_pad_columns(bias.detach()).contiguous() for bias in parameters[1::2]]
-    return weights, biases
 
 
 def _pad_columns(tensor: Tensor) -> Tensor:

@@ -5,10 +5,9 @@ a batch of one and another way in a batch of a thousand. Here every sum runs ove
 order, one row like the next; a batch of one costs one block of rows, and no padding is needed.
 
     multiply           out = [ReLU](in · weights + bias), or its gradient: · weights where in > 0
-    weight_gradient    out += grad^T · in, bias_out += Σ grad
-
-Weights are packed by `dense.pack`: panels of 16 columns, the summed axis next, so that a block of
-rows walks memory in a line.
+    weight_gradient    out = grad^T · in, bias_out = Σ grad
+    pack               weights as the other two read them: panels of 16 columns, the summed axis
+                       next, so that a block of rows walks memory in a line
 """
 
 from __future__ import annotations
@@ -103,7 +102,7 @@ _WEIGHT_GRADIENT = """
                 const Element* at = grad + row * outputs + c;
                 put_operand(grad_packed + ((long)s * outputs + c) * STEP,
                             join(at, has_second ? at + outputs : nullptr));
-                Vector sum = load(bias_out + c) + get(at);
+                Vector sum = (row ? load(bias_out + c) : zero) + get(at);
                 if (has_second) sum += get(at + outputs);
                 store(bias_out + c, sum);
             }
@@ -116,7 +115,8 @@ _WEIGHT_GRADIENT = """
                 for (int t = 0; t < GROUP; ++t) {
                     line[t] = first + t < outputs ? first + t : outputs - 1;
                     for (int v = 0; v < COUNT; ++v)
-                        sum[t][v] = load(out + line[t] * columns + column + v * LANES);
+                        sum[t][v] =
+                            start ? load(out + line[t] * columns + column + v * LANES) : zero;
                 }
                 for (int s = 0; s < steps; ++s) {
                     Operand value[COUNT];
@@ -139,6 +139,38 @@ _WEIGHT_GRADIENT = """
         int column = 0;
         for (; column + BLOCK <= columns; column += BLOCK) block(Whole{}, column);
         for (; column < columns; column += PANEL) block(Single{}, column);
+    }
+"""
+
+
+_PACK = """
+    const float* from = (const float*)weights;
+    Element* to = (Element*)output;
+    // The part of `line` from `first` on, with zeros after its end.
+    auto part = [&](int line, int first) -> Vector {
+        if (line >= lines || first >= numbers) return zero;
+        if (first + LANES <= numbers) return load(from + (long)line * numbers + first);
+        alignas(64) float rest[LANES] = {};
+        for (int i = 0; first + i < numbers; ++i) rest[i] = from[(long)line * numbers + first + i];
+        return load(rest);
+    };
+    if (along_lines) {
+        // Columns of the product are columns here: pairs of lines are joined.
+        for (int c = 0; c < columns; c += LANES)
+            for (int k = 0; k < inner; k += STEP)
+                put_operand(to + (long)(c / PANEL * PANEL) * inner + k * PANEL + c % PANEL * STEP,
+                            operand_of(part(k, c), part(k + STEP - 1, c)));
+    } else {
+        // Columns of the product are lines here: pairs of neighbours go out a line apart.
+        for (int c = 0; c < columns; ++c)
+            for (int k = 0; k < inner; k += LANES) {
+                alignas(64) Element numbers_of[LANES];
+                put(numbers_of, part(c, k));
+                for (int i = 0; i < LANES && k + i < inner; i += STEP)
+                    __builtin_memcpy(to + (long)(c / PANEL * PANEL) * inner + (k + i) * PANEL
+                                         + c % PANEL * STEP,
+                                     numbers_of + i, STEP * sizeof(Element));
+            }
     }
 """
 
@@ -199,6 +231,30 @@ def _weight_gradient_bf16(
 ) -> None: ...
 
 
+@wp.func_native(FP32 + _PACK)
+def _pack_fp32(
+    weights: wp.uint64,
+    lines: int,
+    numbers: int,
+    along_lines: int,
+    inner: int,
+    columns: int,
+    output: wp.uint64,
+) -> None: ...
+
+
+@wp.func_native(BF16 + _PACK)
+def _pack_bf16(
+    weights: wp.uint64,
+    lines: int,
+    numbers: int,
+    along_lines: int,
+    inner: int,
+    columns: int,
+    output: wp.uint64,
+) -> None: ...
+
+
 @wp.kernel
 def multiply(
     is_bf16: int,
@@ -221,7 +277,7 @@ def multiply(
         rows: rows, any number above 0.
         inner: length of the sums; even for bfloat16.
         columns: numbers of a row of the result, a multiple of PANEL.
-        packed: weights as `dense.pack` lays them out.
+        packed: weights as `pack` lays them out.
         bias_in: (columns,) float32, or 0 for none.
         gate_in: (rows, columns) operands: where one is not above 0 the result is 0; or 0 for none.
         rectify: whether a ReLU follows.
@@ -250,7 +306,7 @@ def weight_gradient(
     output: wp.uint64,
     bias_output: wp.uint64,
 ) -> None:
-    """Adds the gradients of a layer's weights and biases over `rows` rows.
+    """Sums the gradients of a layer's weights and biases over `rows` rows.
 
     Args:
         is_bf16: whether operands are bfloat16; else float32.
@@ -260,14 +316,39 @@ def weight_gradient(
         gradient: (rows, outputs) operands, of the loss by the layer's result.
         outputs: a multiple of PANEL.
         scratch: room for BLOCK_ROWS x (columns + outputs) operands.
-        output: (outputs, columns) float32; added to.
-        bias_output: (outputs,) float32; added to.
+        output: (outputs, columns) float32.
+        bias_output: (outputs,) float32.
     """
     if is_bf16 == 1:
-        _weight_gradient_bf16(
-            input, rows, columns, gradient, outputs, scratch, output, bias_output
-        )
+        _weight_gradient_bf16(input, rows, columns, gradient, outputs, scratch, output, bias_output)
     else:
-        _weight_gradient_fp32(
-            input, rows, columns, gradient, outputs, scratch, output, bias_output
-        )
+        _weight_gradient_fp32(input, rows, columns, gradient, outputs, scratch, output, bias_output)
+
+
+@wp.kernel
+def pack(
+    is_bf16: int,
+    weights: wp.uint64,
+    lines: int,
+    numbers: int,
+    along_lines: int,
+    inner: int,
+    columns: int,
+    output: wp.uint64,
+) -> None:
+    """Lays weights out in panels, with zeros where they end before the product does.
+
+    Args:
+        is_bf16: whether to round to bfloat16, two of which share a word; else float32.
+        weights: (lines, numbers) float32.
+        lines: outputs of the layer.
+        numbers: inputs of the layer.
+        along_lines: whether sums run over the lines (a gradient) or over a line's numbers.
+        inner: length of the sums; even for bfloat16.
+        columns: numbers of a row of the product, a multiple of PANEL.
+        output: (columns / PANEL, inner / step, PANEL, step) operands; step is 2 for bfloat16.
+    """
+    if is_bf16 == 1:
+        _pack_bf16(weights, lines, numbers, along_lines, inner, columns, output)
+    else:
+        _pack_fp32(weights, lines, numbers, along_lines, inner, columns, output)

@@ -19,8 +19,10 @@ from gigalane.maps.arrays import MapArrays
 from gigalane.sim.control import JERK12, jerks_of
 from gigalane.sim.dynamics import advance_kinematic, command_from_jerk
 from gigalane.sim.goals import on_route
+from gigalane.sim.launches import slices_of
 from gigalane.sim.scene import ACTIVE, PEDESTRIAN, POLICY, Body, Route, SceneArrays, Traits
-from gigalane.sim.settings import Rules
+from gigalane.sim.settings import Rules, rules_of
+from gigalane.sim.simulator import Simulator
 from gigalane.sim.traffic import drive_by_script
 
 NO_ADVICE = wp.constant(-1)
@@ -177,7 +179,7 @@ class Advisor:
                 device=device,
                 record_cmd=True,
             )
-            for first, count in slices(worlds, threads)
+            for first, count in slices_of(worlds, threads)
         ]
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 

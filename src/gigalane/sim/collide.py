@@ -131,6 +131,64 @@ def touched(body: Body, size: Traits, other: Body, other_size: Traits) -> bool:
     return corners_sweep_box(other, other_size, body, size)
 
 
+@wp.func_native("""
+    // No branch, so the compiler looks at many at once.
+    const int stride = boxes.shape[1];
+    const float* X = boxes.data + first;
+    const float* Y = X + stride;
+    const float* V = X + 5 * stride;
+    const float* L = X + 6 * stride;
+    const float* W = X + 7 * stride;
+    const float* K = X + 8 * stride;
+    const int count = agents - first < 32 ? agents - first : 32;
+    unsigned int near = 0u;
+    for (int j = 0; j < count; j++) {
+        const float dx = X[j] - x, dy = Y[j] - y;
+        const float v = V[j] < 0.0f ? -V[j] : V[j];
+        const float far = reach + L[j] + W[j] + 1.12f * v * dt;
+        const bool meets = (K[j] >= 0.0f) & (dx * dx + dy * dy < far * far);
+        near |= (unsigned int)meets << j;
+    }
+    if (agent >= first && agent < first + 32) near &= ~(1u << (agent - first));
+    return (int)near;
+""")
+def near_mask(
+    boxes: wp.array2d(dtype=float),
+    first: int,
+    agents: int,
+    agent: int,
+    x: float,
+    y: float,
+    reach: float,
+    dt: float,
+) -> int:
+    """Which of 32 others were near enough to be touched in the last step: bit k is `first + k`.
+
+    Args:
+        boxes: of one world, channel by channel.
+        first: slot of bit 0.
+        agents: slots in use.
+        agent: who asks; never near itself.
+        x: its position [m].
+        y: the same [m].
+        reach: how far its own corners went [m].
+        dt: time step [s].
+    """
+    ...
+
+
+@wp.func_native("""
+#if defined(__CUDA_ARCH__)
+    return __ffs(bits) - 1;
+#else
+    return __builtin_ctz((unsigned int)bits);
+#endif
+""")
+def lowest_bit(bits: int) -> int:
+    """Number of the lowest bit that is set; one must be."""
+    ...
+
+
 @wp.func
 def contact_facts(scene: SceneArrays, world: int, agent: int, agents: int, dt: float) -> int:
     """COLLIDED where a road user touched another in the last step, and HIT_PEDESTRIAN."""
@@ -141,22 +199,17 @@ def contact_facts(scene: SceneArrays, world: int, agent: int, agents: int, dt: f
     # over for two road users; a displacement may lead half as far aside as ahead.
     reach = wp.length(wp.vec2(size.length, size.width)) * 0.5 + 1.12 * wp.abs(body.speed) * dt
     reach += 5.0 * dt * dt
-    for other in range(agents):
-        if other != agent and scene.boxes[world, 8, other] >= 0.0:
+    for first in range(0, agents, 32):
+        near = near_mask(scene.boxes[world], first, agents, agent, body.x, body.y, reach, dt)
+        while near != 0:
+            other = first + lowest_bit(near)
+            near = near & (near - 1)
             dx = scene.boxes[world, 0, other] - body.x
             dy = scene.boxes[world, 1, other] - body.y
-            far = (
-                reach
-                + scene.boxes[world, 6, other]
-                + scene.boxes[world, 7, other]
-                + 1.12 * wp.abs(scene.boxes[world, 5, other]) * dt
-            )
-            near = dx * dx + dy * dy
-            if near < far * far:
-                if same_level(body.z, scene.boxes[world, 2, other], wp.sqrt(near)):
-                    there = scene.body[world, other]
-                    if touched(body, size, there, scene.traits[world, other]):
-                        facts = facts | COLLIDED
-                        if scene.boxes[world, 8, other] == float(PEDESTRIAN):
-                            facts = facts | HIT_PEDESTRIAN
+            if same_level(body.z, scene.boxes[world, 2, other], wp.sqrt(dx * dx + dy * dy)):
+                there = scene.body[world, other]
+                if touched(body, size, there, scene.traits[world, other]):
+                    facts = facts | COLLIDED
+                    if scene.boxes[world, 8, other] == float(PEDESTRIAN):
+                        facts = facts | HIT_PEDESTRIAN
     return facts

@@ -62,7 +62,7 @@ class SlicedLaunches:
             inputs = [rules, lane_tokens, *share, road, scene]
             return wp.launch(kernel, dim=dim, inputs=inputs, device="cpu", record_cmd=True)
 
-        slices = _slices(worlds, threads)
+        slices = slices_of(worlds, threads)
         self._starts = [record(start_worlds, count, first) for first, count in slices]
         self._team = Team(lambda *share: record(step_worlds, 1, *share), worlds, threads)
 
@@ -134,7 +134,7 @@ def copy_actions(actions: wp.array, scene: Any) -> None:  # noqa: ANN401
     wp.launch(stages.take_actions, actions.shape, inputs, device=device, block_dim=stages.BLOCK)
 
 
-def _slices(worlds: int, threads: int) -> list[tuple[int, int]]:
+def slices_of(worlds: int, threads: int) -> list[tuple[int, int]]:
     """(first, count) of the worlds of each launch: a few slices a thread, to even out load."""
     count = 1 if threads == 1 else min(worlds, 4 * threads)
     edges = np.linspace(0, worlds, count + 1).astype(int)

@@ -26,12 +26,16 @@ class ObservationLayout:
         road: tokens of lane and road-edge geometry.
         partners: tokens of other road users.
         controls: tokens of stop lines and lights.
+        road_features: numbers of a road token.
+        partner_features: numbers of a partner token.
     """
 
     given: int
     road: int
     partners: int
     controls: int
+    road_features: int = ROAD_FEATURES
+    partner_features: int = PARTNER_FEATURES
 
     @property
     def road_start(self) -> int:
@@ -41,12 +45,12 @@ class ObservationLayout:
     @property
     def partners_start(self) -> int:
         """Offset of the first partner token."""
-        return self.road_start + self.road * ROAD_FEATURES
+        return self.road_start + self.road * self.road_features
 
     @property
     def controls_start(self) -> int:
         """Offset of the first control token."""
-        return self.partners_start + self.partners * PARTNER_FEATURES
+        return self.partners_start + self.partners * self.partner_features
 
     @property
     def width(self) -> int:

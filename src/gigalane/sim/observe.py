@@ -11,7 +11,7 @@
 `partners`: x, y, heading cos, sin, relative velocity x, y, length, width, height difference,
          kind, nearest first.
 `controls`: distance to the line, x, y, may go, caution, stop; nearest first.
-Tokens that are not there are all zero.
+Tokens that are not there are all zero. `gigalane.sim.observe_flat` has the other format.
 """
 
 # pyright: reportGeneralTypeIssues=false, reportInvalidTypeForm=false, reportCallIssue=false
@@ -24,7 +24,9 @@ from gigalane.core.rng import stream, unit
 from gigalane.maps.arrays import RULE_LIGHT, RULE_STOP, MapArrays, RoadPoint
 from gigalane.sim.events import distance_to_line
 from gigalane.sim.lights import GREEN, RED, YELLOW, light_state
-from gigalane.sim.partners import BY_PASSES
+from gigalane.sim.observe_flat import observe_flat
+from gigalane.sim.partners import BY_PASSES, BY_RANK
+from gigalane.sim.row import POSITION_SCALE, SPEED_SCALE, blank, put
 from gigalane.sim.scene import (
     BLIND,
     PEDESTRIAN,
@@ -32,25 +34,8 @@ from gigalane.sim.scene import (
 )
 from gigalane.sim.settings import Rules
 
-POSITION_SCALE = wp.constant(0.02)
-"""Positions are given in units of 50 m."""
-SPEED_SCALE = wp.constant(0.05)
-"""Speeds are given in units of 20 m/s."""
-
 _DROPOUT = wp.constant(601)
 _NOISE = wp.constant(602)
-
-
-@wp.func_native("""
-#if defined(__CUDA_ARCH__)
-    row.data[index] = wp::half(value);
-#else
-    ((_Float16*)row.data)[index] = (_Float16)value;
-#endif
-""")
-def put(row: wp.array(dtype=wp.float16), index: int, value: float):
-    """Writes one number of a row; the compiler turns it into a half-precision store."""
-    ...
 
 
 @wp.func_native(
@@ -58,8 +43,6 @@ def put(row: wp.array(dtype=wp.float16), index: int, value: float):
     + BY_PASSES
     + """
 #else
-    // Ranks instead of sorting: the rank of a key is how many are smaller. No branch, so the
-    // compiler turns both loops into vector code.
     const int stride = boxes.shape[1];
     const float* X = boxes.data;
     const float* Y = X + stride;
@@ -70,31 +53,9 @@ def put(row: wp.array(dtype=wp.float16), index: int, value: float):
     const float* L = V + stride;
     const float* W = L + stride;
     const float* K = W + stride;
-    float key[512];
-    int near[512], rank[512], order[512];
-    int found = 0;
-    const float far = range * range;
-    for (int j = 0; j < agents; j++) {
-        const float dx = X[j] - x, dy = Y[j] - y;
-        const float d = dx * dx + dy * dy;
-        key[j] = (K[j] < 0.0f || j == agent) ? 1.0e30f : d;
-    }
-    for (int j = 0; j < agents; j++) {
-        near[found] = j;
-        found += key[j] < far;
-    }
-    for (int j = 0; j < found; j++) {
-        rank[j] = 0;
-        order[j] = 0;
-    }
-    float packed[512];
-    for (int j = 0; j < found; j++) packed[j] = key[near[j]];
-    for (int q = 0; q < found; q++) {
-        const float mine = packed[q];
-        for (int j = 0; j < found; j++)
-            rank[j] += (mine < packed[j]) | ((mine == packed[j]) & (q < j));
-    }
-    for (int j = 0; j < found; j++) order[rank[j]] = near[j];
+"""
+    + BY_RANK
+    + """
     const int count = found < tokens ? found : tokens;
     _Float16* out = (_Float16*)row.data + start;
     #define STORE(i, v) out[i] = (_Float16)(v)
@@ -214,18 +175,6 @@ def put_road(
     sin: float,
 ):
     """Writes the road tokens seen from a segment into an agent's row."""
-    ...
-
-
-@wp.func_native("""
-#if defined(__CUDA_ARCH__)
-    for (int index = start; index < end; index++) row.data[index] = wp::half(0.0f);
-#else
-    if (end > start) __builtin_memset((void*)(row.data + start), 0, 2 * (end - start));
-#endif
-""")
-def blank(row: wp.array(dtype=wp.float16), start: int, end: int):
-    """Writes zeros into a stretch of a row."""
     ...
 
 
@@ -356,6 +305,9 @@ def observe(
     rules: Rules, road: MapArrays, scene: SceneArrays, world: int, agent: int, lane_tokens: int
 ):
     """Writes an agent's observation row."""
+    if rules.flat == 1:
+        observe_flat(rules, road, scene, world, agent)
+        return
     row = scene.observation[world, agent]
     body = scene.body[world, agent]
     place = scene.place[world, agent]

@@ -1,7 +1,7 @@
-"""The nearest partners of a road user, found without arrays of one's own: the form for a GPU.
+"""The nearest partners of a road user, found by ranks on a CPU and by passes on a GPU.
 
-On a CPU `gigalane.sim.observe.put_partners` ranks all neighbours at once, in arrays on the
-stack that vector code walks. On a GPU such arrays would lie in device memory, some 10 KB a
+On a CPU all neighbours are ranked at once, in arrays on the stack that vector code walks. On a
+GPU such arrays would lie in device memory, some 10 KB a
 thread. Here each token instead costs one more look at all road users of the world, whom the
 threads of a warp read together: the nearest of those further away than the last one taken, the
 first of those equally far. Both forms write the same bits.
@@ -12,6 +12,44 @@ first of those equally far. Both forms write the same bits.
 # pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
 
 import warp as wp
+
+BY_RANK = """
+    // Finds `found` partners: near[k] is the slot of one, order[k] that of the k-th nearest.
+    // Ranks instead of sorting: the rank of a key is how many are smaller. No branch, so that
+    // sixteen keys are ranked at once.
+    typedef float Keys __attribute__((vector_size(64)));
+    typedef float AnyKeys __attribute__((vector_size(64), aligned(4), may_alias));
+    typedef int Ranks __attribute__((vector_size(64)));
+    float key[512], packed[512 + 16];
+    int near[512 + 1], order[512];
+    int found = 0;
+    const float far = range * range;
+    for (int j = 0; j < agents; j++) {
+        const float dx = X[j] - x, dy = Y[j] - y;
+        const float d = dx * dx + dy * dy;
+        key[j] = (K[j] < 0.0f || j == agent) ? 1.0e30f : d;
+    }
+    for (int j = 0; j < agents; j++) {
+        near[found] = j;
+        packed[found] = key[j];
+        found += key[j] < far;
+    }
+    *(AnyKeys*)(packed + found) = Keys{} + 1.0e30f;
+    Ranks number = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    for (int first = 0; first < found; first += 16) {
+        const Keys keys = *(const AnyKeys*)(packed + first);
+        Ranks rank = {};
+        for (int q = 0; q < found; q++) {
+            const Keys mine = Keys{} + packed[q];
+            const Ranks index = Ranks{} + q;
+            rank -= (Ranks)(mine < keys) | ((Ranks)(mine == keys) & (Ranks)(index < number));
+        }
+        number += 16;
+        const int count = found - first < 16 ? found - first : 16;
+        for (int k = 0; k < count; k++) order[rank[k]] = near[first + k];
+    }
+"""
+"""Native code: the partners in `range` of (x, y), ranked; X, Y and K are channels of `boxes`."""
 
 BY_PASSES = """
     const int stride = boxes.shape[1];

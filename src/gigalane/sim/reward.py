@@ -38,6 +38,10 @@ COMFORT_ACCELERATION = wp.constant(3.0)
 COMFORT_JERK = wp.constant(5.0)
 """Bound of each jerk [m/s³] (GIGAFLOW)."""
 
+COMFORT_STEP = wp.constant(0.3)
+"""The weight of a broken bound is that of a step of this length [s], GIGAFLOW's: so a second
+of discomfort costs the same at every time step."""
+
 # Positions in a persona, in the order of PERSONA_NAMES; element 0, the goal radius, is no weight.
 W_COLLISION = wp.constant(1)
 W_OFF_ROAD = wp.constant(2)
@@ -80,7 +84,7 @@ def reward_terms(
         broken += 1.0
     if wp.abs(body.jerk) > COMFORT_JERK or wp.abs(body.lateral_jerk) > COMFORT_JERK:
         broken += 1.0
-    terms[3] = -persona[W_COMFORT] * broken
+    terms[3] = -persona[W_COMFORT] * broken * dt / COMFORT_STEP
     cos = place.heading_cos
     angle = wp.abs(wp.atan2(place.heading_sin, cos))
     terms[4] = (

@@ -138,13 +138,14 @@ class PersonaSettings:
         goal_radius: distance at which a target counts as reached [m].
         collision: weight of a collision.
         off_road: weight of leaving the road.
-        comfort: weight of each broken comfort bound.
+        comfort: weight of each comfort bound that is broken for 0.3 s.
         lane_align: weight of heading along the lane.
         velocity_align: weight of moving against it, within lane_align.
         lane_centre: weight of keeping to the lane's centre.
         centre_bias: where that centre is, to the left [m].
         reverse: weight of driving backwards.
-        stop_line: weight of a red light, stop sign or stop line ignored.
+        stop_line: weight of a red light, stop sign or stop line ignored. GIGAFLOW draws it up to
+            1, which waiting half a minute outweighs; chosen.
         forward: weight of moving forward (fixed in GIGAFLOW).
         time: weight of the time spent (fixed in GIGAFLOW).
     """
@@ -158,7 +159,7 @@ class PersonaSettings:
     lane_centre: Range = (2.5e-4, 7.5e-3)
     centre_bias: Range = (-0.5, 0.5)
     reverse: Range = (2.5e-4, 7.5e-3)
-    stop_line: Range = (0.0, 1.0)
+    stop_line: Range = (0.0, 3.0)
     forward: Range = (2.5e-3, 2.5e-3)
     time: Range = (2.5e-5, 2.5e-5)
 
@@ -175,7 +176,7 @@ class PersonaSettings:
             lane_centre=(3.8e-3, 3.8e-3),
             centre_bias=(0.0, 0.0),
             reverse=(5e-3, 5e-3),
-            stop_line=(1.0, 1.0),
+            stop_line=(3.0, 3.0),
         )
 
     def ranges(self) -> list[Range]:
@@ -200,6 +201,8 @@ class ObservationSettings:
         position_noise: standard deviation of partners' positions [m] (chosen).
         velocity_noise: standard deviation of partners' speeds [m/s] (chosen).
         see_partners: False makes everyone blind to partners (for comparisons).
+        flat: True writes rows as PufferDrive does (for comparisons), see
+            `gigalane.sim.observe_flat`; without stop lines, noise or dropout.
     """
 
     partners: int = 16
@@ -211,6 +214,7 @@ class ObservationSettings:
     position_noise: float = 0.0
     velocity_noise: float = 0.0
     see_partners: bool = True
+    flat: bool = False
 
     @classmethod
     def gigaflow(cls) -> ObservationSettings:
@@ -225,6 +229,11 @@ class ObservationSettings:
             position_noise=0.1,
             velocity_noise=0.1,
         )
+
+    @classmethod
+    def peer(cls) -> ObservationSettings:
+        """PufferDrive's 1,848 numbers; compile maps with `TokenSettings.peer()`."""
+        return cls(partners=63, partner_range=50.0, controls=0, flat=True)
 
 
 ActionName = Literal["jerk12", "jerk", "acceleration_steering", "delta_pose"]
@@ -294,6 +303,15 @@ class SimulatorSettings:
 
     def layout(self, road_tokens: int) -> ObservationLayout:
         """Slot sizes of an observation row on maps with that many road tokens."""
+        if self.observation.flat:
+            return ObservationLayout(
+                given=FLAT_FEATURES,
+                road=road_tokens,
+                partners=self.observation.partners,
+                controls=0,
+                road_features=FLAT_FEATURES,
+                partner_features=FLAT_FEATURES,
+            )
         return ObservationLayout(
             given=GIVEN_FEATURES,
             road=road_tokens,
@@ -333,6 +351,9 @@ MAX_DELAY = 3
 """Longest delay [steps]: `SceneArrays.past_actions` keeps four actions."""
 GIVEN_FEATURES = 52
 """Numbers in the `given` slot; `gigalane.sim.observe` lists them."""
+
+FLAT_FEATURES = 7
+"""Numbers of the ego, of a road token and of a partner in the flat format."""
 
 
 @wp.struct
@@ -389,6 +410,7 @@ class Rules:
     position_noise: float
     velocity_noise: float
     see_partners: int
+    flat: int
     road_tokens: int
     road_start: int
     partners_start: int

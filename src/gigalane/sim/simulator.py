@@ -107,11 +107,11 @@ class Simulator:
                 f"{len(self.maps)} maps"
             )
         self.scene.map_index.assign(of_world)
-        self._threads = threads or os.cpu_count() or 1
+        self.threads = threads or os.cpu_count() or 1
         self._first_world = first_world
         inputs = (self.rules, self._lane_tokens, self.road, self.scene)
         self._launches = (
-            SlicedLaunches(*inputs, self._threads) if on_cpu else StagedLaunches(*inputs)
+            SlicedLaunches(*inputs, self.threads) if on_cpu else StagedLaunches(*inputs)
         )
         if start:
             self.reset(seed)
@@ -223,7 +223,7 @@ class Simulator:
             self.maps,
             replace(self.settings, worlds=worlds),
             device=self.device,
-            threads=self._threads,
+            threads=self.threads,
             map_of_world=self.scene.map_index.numpy()[of_world],
             start=False,
         )

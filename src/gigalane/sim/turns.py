@@ -125,7 +125,8 @@ class _Helper:
     def stop(self) -> None:
         """Ends the thread, at the latest when it next falls asleep."""
         self.stopped = True
-        self._bell.release()
+        if self._bell.locked():  # else it has been woken and looks by itself
+            self._bell.release()
 
 
 class Team:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gigalane.policies.entity import Decision, EntityPolicy
-from gigalane.worlds.world import World
+from gigalane.worlds.world import AdvisedWorld, World
 
 
 class SelfPlayActor:
@@ -63,6 +63,9 @@ class Rollout:
         active: (steps, rows) bool, the transition happened.
         learn: (steps, rows) bool, and may be learned from.
         dt: (steps, rows) [s], the row's time step.
+        advice: (steps, rows) int64, what the scripted driver would have done; -1 where nobody
+            asked or it has no opinion.
+        is_told: whether to ask.
     """
 
     def __init__(self, world: World, actor: SelfPlayActor, steps: int) -> None:
@@ -77,6 +80,7 @@ class Rollout:
         self.action = (
             room(steps, dtype=torch.int64) if space.is_discrete else room(steps, space.size)
         )
+        self.advice, self.is_told = room(steps, dtype=torch.int64) - 1, False
         self.log_prob, self.value = room(steps), room(steps + 1)
         self.reward, self.dt = room(steps), room(steps)
         flags = [room(steps, dtype=torch.bool) for _ in range(4)]
@@ -92,6 +96,9 @@ class Rollout:
         self.active[step] = world.active
         self.learn[step] = world.active & world.learn
         self.dt[step] = world.dt
+        if self.is_told:
+            assert isinstance(world, AdvisedWorld)
+            self.advice[step] = world.advise()
 
     def after(self, step: int, world: World) -> None:
         """Keeps what the action brought."""

@@ -43,7 +43,7 @@ class GuidanceSettings:
 
 
 def divergence_from_advice(distribution: Distribution, advice: Tensor) -> Tensor:
-    """KL(advice || policy) of each row, where the advice is one sure action: -log of its probability.
+    """KL(advice || policy) of each row: the advice is one sure action, so -log of its probability.
 
     Args:
         distribution: the policy's, over discrete actions.

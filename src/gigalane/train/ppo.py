@@ -16,6 +16,7 @@ from torch import Tensor
 from gigalane.core.trace import traced
 from gigalane.networks.chunks import run_chunks
 from gigalane.policies.entity import EntityPolicy
+from gigalane.train.guidance import divergence_from_advice
 from gigalane.train.ranks import ALONE, Ranks
 
 CHUNK_ROWS = {"cpu": 1024, "cuda": 32_768}
@@ -35,7 +36,10 @@ class PPOSettings:
             two million samples.
         clip: how far the probability ratio may move from 1 before its gradient stops.
         value_weight: weight of ½ (V - return)².
-        entropy_weight: weight of the entropy bonus.
+        entropy_weight: weight of the entropy bonus at the start.
+        entropy_fades: share of it that is gone at the end, along a straight line; a driver that
+            hardly explores any more shows in training what it does when it is asked for its
+            best.
         gradient_norm: longest gradient; longer ones are scaled down.
         target_kl: no further epoch starts once the policy has moved this far [nat]; 0 is off.
     """
@@ -46,6 +50,7 @@ class PPOSettings:
     clip: float = 0.2
     value_weight: float = 0.5
     entropy_weight: float = 0.01
+    entropy_fades: float = 0.0
     gradient_norm: float = 0.5
     target_kl: float = 0.0
 
@@ -67,6 +72,8 @@ class Batch:
         log_prob: (n,), of the action when it was chosen.
         advantage: (n,).
         returns: (n,), what the value should have been.
+        advice: (n,) what the scripted driver would have done, below 0 where it was not asked.
+        guidance: weight of the divergence from it in the loss.
     """
 
     observation: Tensor
@@ -74,6 +81,8 @@ class Batch:
     log_prob: Tensor
     advantage: Tensor
     returns: Tensor
+    advice: Tensor | None = None
+    guidance: float = 0.0
 
 
 class PPO:
@@ -84,18 +93,25 @@ class PPO:
         settings: how.
         ranks: who learns the same; a minibatch is the union of what each brings.
         optimizer: Adam over the policy's parameters.
+        entropy_weight: of the present update.
     """
 
     def __init__(self, policy: EntityPolicy, settings: PPOSettings, ranks: Ranks = ALONE) -> None:
         """Makes an optimiser without history."""
         self.policy, self.settings, self.ranks = policy, settings, ranks
         self.parameters = list(policy.parameters())
+        self.entropy_weight = settings.entropy_weight
         self.optimizer = torch.optim.Adam(
             self.parameters, settings.learning_rate, eps=1e-5, fused=True
         )
 
     def update(
-        self, batch: Batch, kept: Tensor, learning_rate: float, generator: torch.Generator
+        self,
+        batch: Batch,
+        kept: Tensor,
+        learning_rate: float,
+        generator: torch.Generator,
+        progress: float = 0.0,
     ) -> dict[str, Tensor]:
         """Takes the epochs over the kept transitions.
 
@@ -104,12 +120,16 @@ class PPO:
             kept: indices of those to learn from, (k,) int64.
             learning_rate: of this update.
             generator: shuffles the transitions.
+            progress: share of the training that is done, 0 to 1.
 
         Returns:
             Means over all optimiser steps, as tensors that have not been read:
             policy_loss, value_loss, entropy [nat], kl [nat] (how far the policy moved),
             clip_fraction, gradient_norm (before scaling). Empty if no rank kept a transition.
         """
+        self.entropy_weight = self.settings.entropy_weight * (
+            1 - self.settings.entropy_fades * progress
+        )
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         mean, deviation, total = self.ranks.mean_and_deviation(batch.advantage[kept])
@@ -191,7 +211,10 @@ class PPO:
         policy_loss = -torch.minimum(ratio * advantage, clipped * advantage)
         value_loss = 0.5 * (value - batch.returns[rows]).square()
         entropy = distribution.entropy()
-        loss = policy_loss + settings.value_weight * value_loss - settings.entropy_weight * entropy
+        loss = policy_loss + settings.value_weight * value_loss - self.entropy_weight * entropy
+        if batch.advice is not None and batch.guidance > 0:
+            blame = divergence_from_advice(distribution, batch.advice[rows])
+            loss = loss + batch.guidance * blame
         with torch.no_grad():
             kl = ratio - 1 - log_ratio  # never negative, unbiased (Schulman 2020, "k3")
             outside = (ratio != clipped).float()
@@ -202,7 +225,9 @@ class PPO:
     def _step(self, gradient: list[Tensor]) -> Tensor:
         """One optimiser step; returns the length of the gradient before scaling."""
         for parameter, parameter_gradient in zip(self.parameters, gradient, strict=True):
-            parameter.grad = parameter_gradient
+            # A gradient may come transposed or padded in memory, as its product left it; fused
+            # Adam reads numbers in the order of memory and would hand them to other weights.
+            parameter.grad = parameter_gradient.contiguous()
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.settings.gradient_norm)
         self.optimizer.step()
         return norm

@@ -15,7 +15,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -140,6 +141,19 @@ class Ranks:
         mean = sums[1] / sums[0]
         deviation = (sums[2] / sums[0] - mean.square()).clamp(min=0).sqrt()
         return mean.to(values.dtype), deviation.to(values.dtype), int(sums[0])
+
+    def check_same(self, tensors: Sequence[Tensor], name: str) -> None:
+        """Stops where ranks have come to differ in what all must hold alike.
+
+        Raises:
+            RunError: some tensor differs in some bit.
+        """
+        if self.count == 1:
+            return
+        flat = torch.cat([tensor.detach().flatten() for tensor in tensors]).cpu()
+        checksums = self.gather(zlib.crc32(flat.numpy().tobytes()))
+        if checksums.min() != checksums.max():
+            raise RunError(f"{name} differ between ranks; go on from the last state with --resume")
 
     def communicated(self) -> float:
         """Time spent in sums since this was last asked [s]; on a GPU waits for the device."""
@@ -295,9 +309,11 @@ def joined_ranks(environment: Mapping[str, str] | None = None) -> Iterator[Ranks
         yield ranks
         return
     try:
+        from torch.distributed import PrefixStore, TCPStore  # pyright: ignore[reportPrivateImportUsage]
+
         # torchrun keeps one store through its restarts, and what a dead group left in it would
         # be taken for the new one's addresses; so each start has names of its own.
-        store = torch.distributed.TCPStore(
+        store = TCPStore(
             told["MASTER_ADDR"],
             int(told["MASTER_PORT"]),
             is_master=told.get("TORCHELASTIC_USE_AGENT_STORE") != "True" and ranks.is_first,
@@ -305,7 +321,7 @@ def joined_ranks(environment: Mapping[str, str] | None = None) -> Iterator[Ranks
         )
         torch.distributed.init_process_group(
             "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
-            store=torch.distributed.PrefixStore(f"gigalane/{ranks.restarts}", store),
+            store=PrefixStore(f"gigalane/{ranks.restarts}", store),
             rank=ranks.rank,
             world_size=ranks.count,
             timeout=PATIENCE,

@@ -11,16 +11,15 @@ import math
 import os
 import platform
 import time
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from gigalane.core.settings import RunError, SettingsError
+from gigalane.core.settings import SettingsError
 from gigalane.core.trace import traced
 from gigalane.networks.chunks import one_torch_thread
 from gigalane.networks.layers import Precision, has_fast_bf16
@@ -40,11 +39,12 @@ from gigalane.train.advantage import (
     per_step,
 )
 from gigalane.train.buffer import Rollout, SelfPlayActor
+from gigalane.train.guidance import GuidanceSettings
 from gigalane.train.ppo import PPO, Batch, PPOSettings, explained_variance
 from gigalane.train.progress import NoProgress, Progress
 from gigalane.train.ranks import ALONE, Ranks
 from gigalane.train.tally import EpisodeTally
-from gigalane.worlds.world import World
+from gigalane.worlds.world import GuardedWorld, ResumableWorld, World
 
 POLICY_FILE = "policy.safetensors"
 SETTINGS_FILE = "settings.json"
@@ -71,6 +71,7 @@ class TrainSettings:
         policy: sizes of the network.
         ppo: how the policy learns.
         filter: which transitions it learns from.
+        guidance: whether, and for how long, the scripted driver is asked what it would do.
     """
 
     samples: int = 30_000_000
@@ -84,6 +85,7 @@ class TrainSettings:
     policy: EntitySettings = field(default_factory=EntitySettings)
     ppo: PPOSettings = field(default_factory=PPOSettings)
     filter: FilterSettings = field(default_factory=FilterSettings)
+    guidance: GuidanceSettings = field(default_factory=GuidanceSettings)
 
     def __post_init__(self) -> None:
         """Refuses numbers that cannot train."""
@@ -97,28 +99,6 @@ class TrainSettings:
 
 CHANGEABLE = frozenset({"samples", "threads", "checkpoint_every_s"})
 """Settings that may differ when a run goes on."""
-
-
-@runtime_checkable
-class ResumableWorld(Protocol):
-    """A world that can be saved with its random position and go on exactly there."""
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """Everything that changes from step to step, by name."""
-        ...
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Goes back to where `state_dict` was taken, observations included."""
-        ...
-
-
-@runtime_checkable
-class GuardedWorld(Protocol):
-    """A world that notes at each step whether its numbers are sound, for a later look."""
-
-    def check(self) -> None:
-        """Raises the world's own error if a number of the steps so far was not."""
-        ...
 
 
 def train(
@@ -226,6 +206,8 @@ class Trainer:
     def collect(self) -> None:
         """Lets the policy drive for `rollout_steps` steps."""
         self._started = time.perf_counter()
+        self.guidance = self.settings.guidance.weight_at(self.samples)
+        self.rollout.is_told = self.guidance > 0
         roll_out(self.world, self.actor, self.settings.rollout_steps, self.rollout, self.tally)
         self.rollout.bootstrap(self.world)
         self._collected = time.perf_counter()
@@ -250,12 +232,17 @@ class Trainer:
             rollout.log_prob.flatten(),
             advantage.flatten(),
             returns.flatten(),
+            rollout.advice.flatten(),
+            self.guidance,
         )
 
     @traced("select")
     def select(self) -> None:
-        """Chooses the transitions that are worth learning from."""
-        self.kept = self.filter.select(self.batch.advantage, self.rollout.learn.flatten())
+        """Chooses the transitions that are worth learning from: all, while there is advice."""
+        learn = self.rollout.learn.flatten()
+        self.kept = self.filter.select(self.batch.advantage, learn)
+        if self.guidance > 0:
+            self.kept = learn.nonzero().squeeze(-1)
 
     @traced("improve")
     def improve(self) -> None:
@@ -263,7 +250,9 @@ class Trainer:
         done = min(1.0, self.samples / self.settings.samples)
         self.learning_rate = self.settings.ppo.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
         if len(self.kept) or self.ranks.count > 1:  # the others may have kept some
-            learned = self.ppo.update(self.batch, self.kept, self.learning_rate, self.shuffler)
+            learned = self.ppo.update(
+                self.batch, self.kept, self.learning_rate, self.shuffler, done
+            )
             self._learned = learned or self._learned
 
     @traced("figures")
@@ -278,10 +267,12 @@ class Trainer:
             **self._learned,
             "explained_variance": explained_variance(value, self.batch.returns[learn], self.ranks),
         }
-        own = (len(self.kept), self.ranks.communicated() / self.ranks.count)
-        kept_communicated = self.tally.sums[0].new_tensor(own)
-        self.ranks.sum_(*self.tally.sums, kept_communicated)
-        kept, communicated = kept_communicated.tolist()
+        kept, shared = float(len(self.kept)), {}
+        if self.ranks.count > 1:
+            own = self.tally.sums[0].new_tensor([kept, self.ranks.communicated()])
+            self.ranks.sum_(*self.tally.sums, own)
+            kept, communicated = own.tolist()
+            shared = {"seconds/communicate": communicated / self.ranks.count}
         counted = self.tally.read()
         read = dict(zip(learned, torch.stack(list(learned.values())).tolist(), strict=True))
         samples = int(counted.pop("samples"))
@@ -291,7 +282,6 @@ class Trainer:
         self.elapsed_s += duration
         with self.ranks.agreeing():
             self._refuse_wrong_numbers(read)
-        shared = {"seconds/communicate": communicated} if self.ranks.count > 1 else {}
         return {
             "iteration": self.iteration,
             "samples": self.samples,
@@ -412,7 +402,7 @@ class Trainer:
 
         The first rank writes what is the same for all and its own; another its own alone.
         """
-        self._check_weights()
+        self.ranks.check_same(list(self.policy.parameters()), f"{self.run_directory}: weights")
         tensors = {
             "generator/actor": self.actor.generator.get_state(),
             "generator/shuffler": self.shuffler.get_state(),
@@ -437,18 +427,6 @@ class Trainer:
         metadata = {"samples": self.samples, "seed": self.settings.seed, "train": facts["settings"]}
         save_policy(self.policy, self.run_directory / POLICY_FILE, metadata=metadata)
         self._saved_at = time.monotonic()
-
-    def _check_weights(self) -> None:
-        """Stops where ranks have come to differ: they would no longer learn one policy."""
-        if self.ranks.count == 1:
-            return
-        weights = torch.cat([p.detach().flatten() for p in self.policy.parameters()]).cpu()
-        checksums = self.ranks.gather(zlib.crc32(weights.numpy().tobytes()))
-        if checksums.min() != checksums.max():
-            raise RunError(
-                f"{self.run_directory}: iteration {self.iteration}: the ranks hold different "
-                "weights; go on from the last saved state with --resume"
-            )
 
     def _restore(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
         groups: dict[str, dict[str, Tensor]] = {}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gigalane.core.settings import SettingsError
+from gigalane.sim.advice import Advisor
 from gigalane.sim.guard import Guard
 from gigalane.sim.simulator import Simulator, Snapshot
 
@@ -48,6 +49,7 @@ class VectorWorld:
         self.reward_terms = self._rows(scene.reward_terms)
         self.events = self._rows(scene.events)
         self._action = self._rows(scene.action)
+        self._advisor: Advisor | None = None
 
     def reset(self, seed: int) -> None:
         """Starts every world anew."""
@@ -76,6 +78,18 @@ class VectorWorld:
         if self.guard:
             follow_torch(self.simulator.device)
             self.guard.check()
+
+    def advise(self) -> Tensor:
+        """What the scripted driver would do in each learner's place: (row_count,) int32.
+
+        Raises:
+            SettingsError: if actions are not the discrete jerks.
+        """
+        follow_torch(self.simulator.device)
+        if self._advisor is None:
+            self._advisor = Advisor(self.simulator)
+        self._advisor.look()
+        return self._rows(self._advisor.advice)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Everything that changes from step to step, as bytes by name."""

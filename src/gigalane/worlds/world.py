@@ -18,7 +18,8 @@ with no second observation array.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -65,4 +66,35 @@ class World(Protocol):
             actions: (row_count,) int64 for a discrete action space, else
                 (row_count, action_space.size) float32.
         """
+        ...
+
+
+@runtime_checkable
+class ResumableWorld(Protocol):
+    """A world that can be saved with its random position and go on exactly there."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Everything that changes from step to step, by name."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Goes back to where `state_dict` was taken, observations included."""
+        ...
+
+
+@runtime_checkable
+class GuardedWorld(Protocol):
+    """A world that notes at each step whether its numbers are sound, for a later look."""
+
+    def check(self) -> None:
+        """Raises the world's own error if a number of the steps so far was not."""
+        ...
+
+
+@runtime_checkable
+class AdvisedWorld(Protocol):
+    """A world with a scripted driver that can be asked for its opinion."""
+
+    def advise(self) -> Tensor:
+        """(row_count,) int32 indices of actions for the present; -1 where it has no opinion."""
         ...

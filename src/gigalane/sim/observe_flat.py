@@ -1,0 +1,215 @@
+"""The observation of PufferDrive, for comparisons: everything nearby, nothing prepared.
+
+A row holds 7 + 7 x road + 7 x partners numbers (with `ObservationSettings.peer()` and
+`TokenSettings.peer()` 7 + 200 x 7 + 63 x 7 = 1,848), in the order of `ObservationLayout`;
+positions in the ego frame, x ahead and y left:
+  ego        x, y of the current target, speed, width, length, whether it collided in the last
+             step, whether it reached its target in it or has just appeared
+  road       x, y of a segment's middle, length, width (0 for edges), direction cos, sin,
+             kind (+1 lane, -1 edge)
+  partners   x, y, width, length, heading cos, sin, speed; nearest first
+Positions are in units of 50 m, speeds of 20 m/s, road lengths of 5 m and widths of 10 m, boxes of
+5 x 2 m, as in `gigalane.sim.observe`. Tokens that are not there are all zero.
+"""
+
+# pyright: reportGeneralTypeIssues=false, reportInvalidTypeForm=false, reportCallIssue=false
+# pyright: reportOperatorIssue=false, reportReturnType=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
+
+import warp as wp
+
+from gigalane.maps.arrays import MapArrays, RoadPoint
+from gigalane.sim.events import COLLIDED, REACHED_GOAL, REACHED_WAYPOINT
+from gigalane.sim.partners import BY_RANK
+from gigalane.sim.row import POSITION_SCALE, SPEED_SCALE, blank, put
+from gigalane.sim.scene import BLIND, SceneArrays
+from gigalane.sim.settings import Rules
+
+
+@wp.func_native(
+    """
+    const int stride = boxes.shape[1];
+    const float* X = boxes.data;
+    const float* Y = X + stride;
+    const float* C = X + 3 * stride;
+    const float* S = X + 4 * stride;
+    const float* V = X + 5 * stride;
+    const float* L = X + 6 * stride;
+    const float* W = X + 7 * stride;
+    const float* K = X + 8 * stride;
+    int count = 0;
+#if defined(__CUDA_ARCH__)
+    #define STORE(i, v) row.data[start + (i)] = wp::half(v)
+#else
+    _Float16* out = (_Float16*)row.data + start;
+    #define STORE(i, v) out[i] = (_Float16)(v)
+#endif
+    auto show = [&](int t, int j) {
+        const float dx = X[j] - x, dy = Y[j] - y;
+        const int o = 7 * t;
+        STORE(o, (dx * cos + dy * sin) * 0.02f);
+        STORE(o + 1, (dy * cos - dx * sin) * 0.02f);
+        STORE(o + 2, W[j]);
+        STORE(o + 3, L[j] * 0.4f);
+        STORE(o + 4, C[j] * cos + S[j] * sin);
+        STORE(o + 5, S[j] * cos - C[j] * sin);
+        STORE(o + 6, V[j] * 0.05f);
+    };
+#if defined(__CUDA_ARCH__)
+    // Arrays of one's own would lie in device memory; see `gigalane.sim.partners`.
+    float last = -1.0f;
+    int taken = -1;
+    for (; count < tokens; count++) {
+        float least = range * range;
+        int j = -1;
+        for (int k = 0; k < agents; k++) {
+            const float dx = X[k] - x, dy = Y[k] - y;
+            const float d = dx * dx + dy * dy;
+            const bool further = (d > last) | ((d == last) & (k > taken));
+            const bool takes = further & (d < least) & (K[k] >= 0.0f) & (k != agent);
+            least = takes ? d : least;
+            j = takes ? k : j;
+        }
+        if (j < 0) break;
+        last = least;
+        taken = j;
+        show(count, j);
+    }
+#else
+"""
+    + BY_RANK
+    + """
+    count = found < tokens ? found : tokens;
+    for (int t = 0; t < count; t++) show(t, order[t]);
+#endif
+#undef STORE
+    return count;
+"""
+)
+def put_flat_partners(
+    boxes: wp.array2d(dtype=float),
+    row: wp.array(dtype=wp.float16),
+    start: int,
+    tokens: int,
+    agents: int,
+    agent: int,
+    x: float,
+    y: float,
+    cos: float,
+    sin: float,
+    range: float,
+) -> int:
+    """Writes the nearest partners of an agent into its row and returns how many there are."""
+    ...
+
+
+@wp.func_native("""
+    const int tokens = indices.shape[0];
+#if defined(__CUDA_ARCH__)
+    #define STORE(i, v) row.data[start + (i)] = wp::half(v)
+    for (int t = 0; t < tokens; t++) {
+        const int p = indices.data[t];
+        const auto& q = points.data[p < 0 ? 0 : p];
+        const float dx = q.x - x, dy = q.y - y;
+        const float there = p < 0 ? 0.0f : 1.0f;
+        const int o = 7 * t;
+        STORE(o, (dx * cos + dy * sin) * (0.02f * there));
+        STORE(o + 1, (dy * cos - dx * sin) * (0.02f * there));
+        STORE(o + 2, q.length * (0.2f * there));
+        STORE(o + 3, q.half_width * (0.2f * there));
+        STORE(o + 4, (q.cos * cos + q.sin * sin) * there);
+        STORE(o + 5, (q.sin * cos - q.cos * sin) * there);
+        STORE(o + 6, q.kind * there);
+    }
+#undef STORE
+#else
+    // As `put_road` of `gigalane.sim.observe`, with the numbers in another order.
+    typedef float Eight __attribute__((vector_size(32)));
+    typedef float AnyEight __attribute__((vector_size(32), aligned(4), may_alias));
+    typedef _Float16 Halves __attribute__((vector_size(16)));
+    typedef _Float16 AnyHalves __attribute__((vector_size(16), aligned(2), may_alias));
+    const Eight origin = {x, y};
+    const Eight own = {cos, cos, cos, cos, 1.0f, 1.0f, 1.0f};
+    const Eight other = {sin, -sin, sin, -sin};
+    const Eight scale = {0.02f, 0.02f, 1.0f, 1.0f, 0.2f, 1.0f, 0.2f};
+    const Eight nothing = {};
+    _Float16* out = (_Float16*)row.data + start;
+    auto token = [&](int t) -> Halves {
+        const int p = indices.data[t];
+        const Eight q = *(const AnyEight*)(points.data + (p < 0 ? 0 : p)) - origin;
+        const Eight pairs = __builtin_shufflevector(q, q, 1, 0, 3, 2, 5, 4, 7, 6);
+        const Eight seen = (q * own + pairs * other) * (p < 0 ? nothing : scale);
+        return __builtin_convertvector(
+            __builtin_shufflevector(seen, seen, 0, 1, 6, 4, 2, 3, 5, 7), Halves);
+    };
+    // Eight numbers are stored where seven belong; the next token writes over the rest.
+    for (int t = 0; t < tokens - 1; t++) *(AnyHalves*)(out + 7 * t) = token(t);
+    if (tokens > 0) {
+        const Halves last = token(tokens - 1);
+        __builtin_memcpy(out + 7 * (tokens - 1), &last, 14);
+    }
+#endif
+""")
+def put_flat_road(
+    points: wp.array(dtype=RoadPoint),
+    indices: wp.array(dtype=int),
+    row: wp.array(dtype=wp.float16),
+    start: int,
+    x: float,
+    y: float,
+    cos: float,
+    sin: float,
+):
+    """Writes the road segments seen from a segment into an agent's row."""
+    ...
+
+
+@wp.func
+def observe_flat(rules: Rules, road: MapArrays, scene: SceneArrays, world: int, agent: int):
+    """Writes an agent's row in the flat format."""
+    row = scene.observation[world, agent]
+    body = scene.body[world, agent]
+    at = scene.route[world, agent].waypoint_index
+    dx = scene.route[world, agent].waypoint_x[at] - body.x
+    dy = scene.route[world, agent].waypoint_y[at] - body.y
+    facts = scene.events[world, agent]
+    reached = (facts & (REACHED_GOAL | REACHED_WAYPOINT)) != 0
+    appeared = scene.duty[world, agent].age == 0.0
+    put(row, 0, (dx * body.cos + dy * body.sin) * POSITION_SCALE)
+    put(row, 1, (dy * body.cos - dx * body.sin) * POSITION_SCALE)
+    put(row, 2, body.speed * SPEED_SCALE)
+    put(row, 3, scene.traits[world, agent].width * 0.5)
+    put(row, 4, scene.traits[world, agent].length * 0.2)
+    put(row, 5, wp.where((facts & COLLIDED) != 0, 1.0, 0.0))
+    put(row, 6, wp.where(reached or appeared, 1.0, 0.0))
+    tokens = road.segments[scene.place[world, agent].segment].tokens
+    if tokens >= 0:
+        put_flat_road(
+            road.road_points,
+            road.road_tokens[tokens],
+            row,
+            rules.road_start,
+            body.x,
+            body.y,
+            body.cos,
+            body.sin,
+        )
+    else:
+        blank(row, rules.road_start, rules.partners_start)
+    sight = rules.partner_range
+    if rules.see_partners == 0 or scene.traits[world, agent].driver == BLIND:
+        sight = 0.0
+    count = put_flat_partners(
+        scene.boxes[world],
+        row,
+        rules.partners_start,
+        rules.partners,
+        scene.agent_count[world],
+        agent,
+        body.x,
+        body.y,
+        body.cos,
+        body.sin,
+        sight,
+    )
+    blank(row, rules.partners_start + 7 * count, rules.row_width)
