@@ -113,9 +113,7 @@ def check_horizon(learner: ShortHorizonLearner, horizon: int = 6) -> None:
                 ends = []
                 for sign in (1.0, -1.0):
                     world.simulator.restore(start)
-                    ends.append(
-                        _replayed(learner, noise, driven, row, column, sign * size, closed)
-                    )
+                    ends.append(_replayed(learner, noise, driven, row, column, sign * size, closed))
                 slope = (ends[0] - ends[1]) / (2 * size)
                 results.append((closed, column, float(slope), float(grads[row, column])))
     for closed in (False, True):
@@ -127,7 +125,11 @@ def check_horizon(learner: ShortHorizonLearner, horizon: int = 6) -> None:
                 f"horizon {horizon}, {'closed' if closed else 'open'} loop, {name}: correlation "
                 f"{np.corrcoef(slope, mine)[0, 1]:.4f}, within 10 %: {close.sum()} of {len(close)}"
             )
-            print("   differences", np.round(slope[:8], 4), "\n   gradient   ", np.round(mine[:8], 4))
+            print(
+                "   differences", np.round(slope[:8], 4), "\n   gradient   ", np.round(mine[:8], 4)
+            )
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     learner = ShortHorizonLearner(world_of(2), ShortHorizonSettings(seed=1), fast=False)

@@ -147,7 +147,9 @@ class ShortHorizonLearner:
         self.actions = []
         for step in range(settings.horizon):
             alive = world.active & world.learn
-            action, entropy = self._act(observation, state, noise[step] if noise is not None else None)
+            action, entropy = self._act(
+                observation, state, noise[step] if noise is not None else None
+            )
             moved = WarpStep.apply(state, action, self.traits(), dt)
             if moved.requires_grad:
                 moved.register_hook(bounded)

@@ -114,7 +114,9 @@ def slot(layout: ObservationLayout, observation: Tensor, kind: str) -> Tensor:
     return observation[:, start : start + count * features].unflatten(1, (count, features))
 
 
-def moved_tokens(layout: ObservationLayout, observation: Tensor, state: Tensor, kind: str) -> Tensor:
+def moved_tokens(
+    layout: ObservationLayout, observation: Tensor, state: Tensor, kind: str
+) -> Tensor:
     """Tokens of a kind in value as observed, with the gradient by the ego's motion."""
     tokens = slot(layout, observation, kind).float()
     motion = (state - state.detach())[:, :4]
@@ -145,9 +147,7 @@ def moved_given(observation: Tensor, state: Tensor) -> Tensor:
         columns[15 + 3 * k] = -METRE * along
     order = sorted(columns)
     moved = torch.stack([columns[k] for k in order], dim=1)
-    return given + moved.new_zeros(given.shape).index_add(
-        1, torch.tensor(order), moved
-    )
+    return given + moved.new_zeros(given.shape).index_add(1, torch.tensor(order), moved)
 
 
 def features_of(body: EntityBody, observation: Tensor, state: Tensor, through: str) -> Tensor:

@@ -53,7 +53,9 @@ def report(learner: ShortHorizonLearner) -> None:
             agree = (torch.sign(g) == torch.sign(wanted[alive]))[clear].float().mean()
             line += f", steers towards the lane {float(agree):.2f}"
         print(line)
-    print(f"   cosine of halves {float(cosine):.3f}, norms {[round(float(h.norm()), 1) for h in halves]}")
+    print(
+        f"   cosine of halves {float(cosine):.3f}, norms {[round(float(h.norm()), 1) for h in halves]}"
+    )
 
 
 if __name__ == "__main__":

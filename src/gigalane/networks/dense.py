@@ -139,7 +139,7 @@ class _FusedLayers(torch.autograd.Function):
             given = activations[index]
             by_weight, by_bias = _weight_gradient(given, grad, is_bf16)
             outputs, inputs = weights[index].shape
-            sums = [by_weight[:outputs, :inputs], by_bias[:outputs], *sums]
+            sums = [by_weight[:outputs, :inputs].contiguous(), by_bias[:outputs], *sums]
             if index or ctx.needs_input_grad[0]:
                 is_wide = index == 0 or not kinds[index - 1][0]
                 gate = given if index and kinds[index - 1][1] else None

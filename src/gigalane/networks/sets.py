@@ -119,4 +119,4 @@ class _FusedEncoder(torch.autograd.Function):
             winner,
             *sums,
         )
-        return None, None, sums[0], sums[1], sums[2].t(), sums[3]
+        return None, None, sums[0], sums[1], sums[2].t().contiguous(), sums[3]

@@ -329,9 +329,11 @@ def joined_ranks(environment: Mapping[str, str] | None = None) -> Iterator[Ranks
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise RunError(f"rank {ranks.rank}: cannot reach the other ranks ({reason})") from error
-    yield ranks
-    # Not after an error: the others may be gone, and leaving in good order waits for them.
-    torch.distributed.destroy_process_group()
+    try:
+        yield ranks
+    finally:
+        # Left alone, threads of gloo abort the process as it ends and hide its exit code.
+        torch.distributed.destroy_process_group()
 
 
 def _told_by(told: dict[str, str]) -> Ranks:
