@@ -89,7 +89,8 @@ VECTORS = """
     };
     // First of a pair in the lower half of a word, second in the upper.
     auto pair = [](Halves first, Halves second) -> Words {
-        return __builtin_convertvector(first, Words) | (__builtin_convertvector(second, Words) << 16);
+        Words upper = __builtin_convertvector(second, Words) << 16;
+        return __builtin_convertvector(first, Words) | upper;
     };
     auto add_pair_products = [](Words a, Words b, Vector sum) -> Vector {
 #if defined(__AVX512BF16__)

@@ -43,7 +43,8 @@ _FORWARD = """
     for (int k = 0; k < WIDTH; k += STEP)
         for (int c = 0; c < WIDTH; c += LANES)
             put_operand(packed + k * WIDTH + c * STEP,
-                        operand_of(load(w2 + k * WIDTH + c), load(w2 + (k + STEP - 1) * WIDTH + c)));
+                        operand_of(load(w2 + k * WIDTH + c),
+                                   load(w2 + (k + STEP - 1) * WIDTH + c)));
 
     alignas(64) float value[TOKENS_MAX * FEATURES_MAX];
     int index[TOKENS_MAX + GROUP];
