@@ -44,6 +44,49 @@ def test_kernels_agree_with_plain_torch_forward_and_backward(count, features, em
         torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("count", [1, 3, 4, 16, 70])
+def test_bfloat16_kernels_round_the_second_layer_and_nothing_else(count):
+    tokens = random_tokens(50, count, 6, 0.3, 3)
+    encoder = random_encoder(6, 3)
+    encoder.precision = "bf16"
+    w1, b1, w2, b2 = (parameter.detach() for parameter in encoder.parameters())
+    hidden = torch.relu(tokens.double() @ w1.double() + b1.double()).bfloat16().double()
+    encoded = torch.relu(hidden @ w2.bfloat16().double() + b2.double())
+    present = (tokens != 0).any(-1, keepdim=True)
+    expected = torch.where(present, encoded, 0.0).amax(1)
+    # A hidden number that lies between two of bfloat16 may round either way: 2^-8 of it.
+    torch.testing.assert_close(encoder(tokens).double(), expected, rtol=1e-2, atol=2e-2)
+    near = ((encoder(tokens).double() - expected).abs() < 1e-4).float().mean()
+    assert near > 0.9
+
+
+def test_bfloat16_gradient_is_that_of_the_tokens_that_won():
+    tokens = random_tokens(200, 16, 10, 0.3, 4)
+    encoder = random_encoder(10, 4)
+    direction = torch.randn(200, 64, generator=torch.Generator().manual_seed(4))
+    gradient = {}
+    for precision in ("fp32", "bf16"):
+        encoder.precision = precision
+        pooled = encoder(tokens)
+        gradient[precision] = torch.autograd.grad(
+            (pooled * direction).sum(), list(encoder.parameters())
+        )
+    for exact, rounded in zip(gradient["fp32"], gradient["bf16"], strict=True):
+        assert (exact - rounded).norm() < 0.2 * exact.norm()
+
+
+def test_gradient_does_not_depend_on_how_it_lies_in_memory():
+    tokens = random_tokens(20, 16, 10, 0.3, 5)
+    encoder = random_encoder(10, 5)
+    wide = torch.randn(20, 256, generator=torch.Generator().manual_seed(5))
+    parameters = list(encoder.parameters())
+    strided = torch.autograd.grad(encoder(tokens), parameters, wide[:, 64:128])
+    dense = torch.autograd.grad(encoder(tokens), parameters, wide[:, 64:128].contiguous())
+    for one, other in zip(strided, dense, strict=True):
+        assert torch.equal(one, other)
+        assert one.is_contiguous()
+
+
 def test_rows_of_a_wider_observation_are_read_in_place():
     observation = torch.randn(9, 100, generator=torch.Generator().manual_seed(0)).half()
     tokens = observation[:, 7 : 7 + 5 * 6].unflatten(1, (5, 6))

@@ -44,6 +44,23 @@ def test_a_row_gives_the_same_bits_in_any_batch_and_on_any_number_of_threads(pre
         assert torch.equal(value_part, value[start:stop])
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        EntitySettings(trunk=(20,)),  # fills no panel: torch computes it, on padded chunks
+        EntitySettings(encoder_width=32),
+        EntitySettings(trunk=(48,), separate_critic=True),
+    ],
+)
+def test_rows_keep_their_bits_in_networks_of_other_sizes(settings):
+    policy = random_policy(settings=settings)
+    observation = random_observation(600)
+    distribution, value = policy.evaluate(observation)
+    part, value_part = policy.evaluate(observation[400:401])
+    assert torch.equal(part.log_probabilities, distribution.log_probabilities[400:401])
+    assert torch.equal(value_part, value[400:401])
+
+
 @pytest.mark.parametrize("settings", [EntitySettings(), EntitySettings(separate_critic=True)])
 @pytest.mark.parametrize("action_space", [DISCRETE, CONTINUOUS])
 def test_decisions_have_the_shapes_of_the_action_space(settings, action_space):
@@ -96,6 +113,13 @@ def test_critic_of_its_own_shares_nothing_with_the_actor():
     value.sum().backward()
     assert all(parameter.grad is None for parameter in policy.actor.parameters())
     assert all(parameter.grad is not None for parameter in policy.critic.parameters())
+
+
+def test_peer_preset_has_as_many_parameters_as_the_peer():
+    layout = ObservationLayout(given=52, road=48, partners=16, controls=4)
+    policy = EntityPolicy(layout, DISCRETE, EntitySettings.peer())
+    count = sum(parameter.numel() for parameter in policy.parameters())
+    assert count == pytest.approx(614_000, rel=0.01)
 
 
 def test_gigaflow_preset_has_about_three_million_parameters_each():

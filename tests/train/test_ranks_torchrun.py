@@ -17,6 +17,7 @@ from rank_threads import together
 
 from gigalane.maps.compiled_file import save_compiled
 from gigalane.maps.sources import open_maps
+from gigalane.networks.chunks import one_torch_thread
 from gigalane.policies.checkpoint import load_policy, training_states
 from gigalane.policies.entity import EntitySettings
 from gigalane.sim.settings import SimulatorSettings
@@ -130,9 +131,11 @@ def trained_by_threads(ring: Path, folder: Path, monkeypatch) -> torch.Tensor:
         filter=FilterSettings(keep_minimum=64),
     )
     world = SimulatorSettings(worlds=5, agents=6)
-    policies = together(
-        2, lambda ranks: self_play(open_maps((str(ring),)), world, settings, folder, ranks=ranks)
-    )
+    with one_torch_thread():  # as torchrun has it: first weights round by the number of threads
+        policies = together(
+            2,
+            lambda ranks: self_play(open_maps([str(ring)]), world, settings, folder, ranks=ranks),
+        )
     assert torch.equal(*(weights(policy) for policy in policies))
     return weights(load_policy(folder / "policy.safetensors"))
 
