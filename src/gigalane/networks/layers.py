@@ -41,6 +41,7 @@ class Trunk(nn.Module):
     """A stack of linear layers, each followed by a ReLU.
 
     Attributes:
+        widths: numbers out of each layer, in order.
         precision: "bf16" computes the products in bfloat16 and hands float32 on.
     """
 
@@ -52,6 +53,7 @@ class Trunk(nn.Module):
             widths: numbers out of each layer, in order.
         """
         super().__init__()
+        self.widths = tuple(widths)
         sizes = [inputs, *widths]
         self.layers = nn.ModuleList(linear(a, b) for a, b in pairwise(sizes))
         self.precision: Precision = "fp32"

@@ -38,9 +38,10 @@ def run_here(kernel: Callable[..., None], *arguments: Tensor | int | None) -> No
     launch = launches.get(name)
     if launch is None:
         load_kernels(kernel)
-        launch = launches[name] = wp.launch(
+        recorded = wp.launch(
             cast(wp.Kernel, kernel), dim=1, inputs=inputs, device="cpu", record_cmd=True
         )
+        launch = launches[name] = cast(wp.Launch, recorded)
     else:
         for index, number in enumerate(inputs):
             launch.set_param_at_index_from_ctype(index, number)

@@ -33,6 +33,8 @@ from gigalane.sim.layout import (
 
 CHUNK_ROWS = {"cpu": 512, "cuda": 16_384}
 """Rows that go through the network at once, whatever the batch; see `networks.chunks`."""
+KERNEL_ROWS = 2048
+"""The most where only kernels touch them: a row is then its own, so a chunk may have any size."""
 
 
 @dataclass(frozen=True)
@@ -123,13 +125,14 @@ class EntityBody(nn.Module):
 
     def keeps_rows_apart(self, observation: Tensor) -> bool:
         """Whether only kernels touch these rows, so that none depends on how many there are."""
-        widths = [layer.out_features for layer in self.trunk.layers]  # pyright: ignore[reportAttributeAccessIssue]
+        layout = self.layout
         return (
             observation.device.type == "cpu"
             and observation.dtype == torch.float16
             and observation.stride(1) == 1
             and self.given.out_features == set_kernels.WIDTH
-            and all(width % dense_kernels.PANEL == 0 for width in widths)
+            and max(layout.road, layout.partners, layout.controls) <= set_kernels.TOKENS_MAX
+            and all(width % dense_kernels.PANEL == 0 for width in self.trunk.widths)
         )
 
 
@@ -203,8 +206,12 @@ class EntityPolicy(nn.Module):
     def evaluate(self, observation: Tensor) -> tuple[Distribution, Tensor]:
         """`forward` without gradient, in chunks: a row's result is the same in any batch."""
         rows, chunk_rows = len(observation), self.chunk_rows
+        threads = self.threads if self.device.type == "cpu" else 1
         # Library products round by the number of rows, so there must always be as many.
         pads = not self.actor.keeps_rows_apart(observation)
+        if not pads:  # as few chunks as give every thread the same work
+            shares = threads * -(-rows // (threads * KERNEL_ROWS))
+            chunk_rows = max(64, -(-rows // max(1, shares)))
         chunks = -(-rows // chunk_rows)
         padded = chunks * chunk_rows if pads else rows
         numbers = parameter_count(self.action_space)
@@ -220,7 +227,6 @@ class EntityPolicy(nn.Module):
             with torch.no_grad():  # this setting belongs to each thread
                 parameters[part], value[part] = self.parameters_and_value(chunk_observation)
 
-        threads = self.threads if self.device.type == "cpu" else 1
         run_chunks(run, chunks, threads)
         return from_parameters(self.action_space, parameters[:rows]), value[:rows]
 
