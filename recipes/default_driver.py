@@ -35,7 +35,7 @@ TOLD_ENDS = 10_000_000
 """Samples after which the first stage hands over, its learning rate still high."""
 ALONE = replace(
     TOLD,
-    samples=60_000_000,
+    samples=120_000_000,
     guidance=GuidanceSettings(),
     ppo=replace(TOLD.ppo, entropy_weight=0.003),
 )

@@ -57,13 +57,20 @@ def test_leaving_the_road_costs_its_weight():
 
 
 def test_comfort_counts_three_broken_bounds():
-    assert terms(acceleration=2.9, lateral_acceleration=-2.9, jerk=4.9)["comfort"] == 0.0
-    assert terms(acceleration=-3.1)["comfort"] == pytest.approx(-0.04)
-    assert terms(lateral_acceleration=3.1)["comfort"] == pytest.approx(-0.04)
+    def comfort(**motion):
+        return terms(dt=0.3, **motion)["comfort"]
+
+    assert comfort(acceleration=2.9, lateral_acceleration=-2.9, jerk=4.9) == 0.0
+    assert comfort(acceleration=-3.1) == pytest.approx(-0.04)
+    assert comfort(lateral_acceleration=3.1) == pytest.approx(-0.04)
     # Both jerks count once.
-    assert terms(jerk=-6.0, lateral_jerk=6.0)["comfort"] == pytest.approx(-0.04)
-    assert terms(acceleration=3.1, lateral_acceleration=-3.5, jerk=5.1)["comfort"] == (
-        pytest.approx(-0.12)
+    assert comfort(jerk=-6.0, lateral_jerk=6.0) == pytest.approx(-0.04)
+    assert comfort(acceleration=3.1, lateral_acceleration=-3.5, jerk=5.1) == pytest.approx(-0.12)
+
+
+def test_a_second_of_discomfort_costs_the_same_at_every_time_step():
+    assert 3 * terms(dt=0.1, jerk=6.0)["comfort"] == pytest.approx(
+        terms(dt=0.3, jerk=6.0)["comfort"]
     )
 
 
@@ -144,6 +151,7 @@ def test_terms_equal_the_papers_formulas_on_random_cases():
             -(p[1] + 0.1 * np.abs(v)) * fact("collided"),
             -p[2] * fact("off_road"),
             -p[3]
+            * (dt / 0.3)
             * ((np.abs(a) > 3) * 1.0 + (np.abs(b) > 3) + (np.maximum(np.abs(j), np.abs(k)) > 5)),
             p[4]
             * dt

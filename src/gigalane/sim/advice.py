@@ -6,10 +6,11 @@ teacher behind by reward (kickstarting: Schmitt et al. 2018, arXiv 1803.03835).
 
 # pyright: reportGeneralTypeIssues=false, reportInvalidTypeForm=false, reportCallIssue=false
 # pyright: reportOperatorIssue=false, reportReturnType=false, reportArgumentType=false
-# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false, reportAssignmentType=false
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import warp as wp
 
@@ -171,7 +172,7 @@ class Advisor:
         worlds, agents = simulator.shape
         self.advice = wp.full(simulator.shape, NO_ADVICE, dtype=wp.int32, device=device)
         threads = simulator.threads if wp.get_device(device).is_cpu else 1
-        self._launches = [
+        self._launches: list[Any] = [
             wp.launch(
                 advise,
                 dim=(count, agents),

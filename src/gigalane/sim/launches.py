@@ -64,7 +64,10 @@ class SlicedLaunches:
 
         slices = slices_of(worlds, threads)
         self._starts = [record(start_worlds, count, first) for first, count in slices]
-        self._team = Team(lambda *share: record(step_worlds, 1, *share), worlds, threads)
+        # Worlds on one map follow one another: maps in turn would push each other from the cache.
+        by_map = np.argsort(scene.map_index.numpy(), kind="stable").astype(np.int32)
+        order = self._order = wp.array(by_map, device="cpu")
+        self._team = Team(lambda *share: record(step_worlds, 1, *share, order), worlds, threads)
 
     def start(self) -> None:
         """Starts all worlds."""

@@ -8,7 +8,7 @@
     observe   what each of them sees
 
 Between two stages every road user of a world has finished the earlier one. On the CPU one
-launch runs all stages for a slice of worlds, a thread a world, because launches cost more than
+launch runs all stages for the worlds that a thread claims, because launches cost more than
 the work; on a GPU each stage is a launch of its own with a thread a road user. Both call the
 same functions, so both give the same numbers.
 """
@@ -206,20 +206,24 @@ def step_worlds(
     workers: int,
     patience: int,
     turns: wp.array(dtype=int),
+    order: wp.array(dtype=int),
     # map
     road: MapArrays,
     # scene in, out
     scene: SceneArrays,
 ):
-    """All stages for one world after the other, as long as there are some to claim."""
+    """All stages for one world after the other, as long as there are turns to claim.
+
+    Turn k is the world `order[k]`.
+    """
     worlds = scene.status.shape[0]
     if worker == 0:
         open_turns(turns, workers, worlds)
-    world = take_turn(turns, worker, workers, worlds, patience)
-    while world >= 0:
-        step_world(rules, road, scene, world, lane_tokens)
+    turn = take_turn(turns, worker, workers, worlds, patience)
+    while turn >= 0:
+        step_world(rules, road, scene, order[turn], lane_tokens)
         end_turn(turns)
-        world = take_turn(turns, worker, workers, worlds, patience)
+        turn = take_turn(turns, worker, workers, worlds, patience)
 
 
 @wp.kernel(enable_backward=False)

@@ -19,6 +19,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Any
 
 import warp as wp
@@ -103,16 +104,12 @@ class _Helper:
         Args:
             work: launch in which a worker takes turns.
         """
-        self.work, self.asleep, self.stopped = work, True, False
-        self._bell = threading.Lock()
-        self._bell.acquire()
+        self.work, self.asleep = work, True
+        self._calls: SimpleQueue[bool] = SimpleQueue()
         threading.Thread(target=self._run, name="gigalane worlds", daemon=True).start()
 
     def _run(self) -> None:
-        while True:
-            self._bell.acquire()
-            if self.stopped:
-                return
+        while self._calls.get():
             self.work.launch()
             self.asleep = True
 
@@ -120,13 +117,11 @@ class _Helper:
         """Lets a sleeping thread look for turns again."""
         if self.asleep:
             self.asleep = False
-            self._bell.release()
+            self._calls.put(True)
 
     def stop(self) -> None:
         """Ends the thread, at the latest when it next falls asleep."""
-        self.stopped = True
-        if self._bell.locked():  # else it has been woken and looks by itself
-            self._bell.release()
+        self._calls.put(False)
 
 
 class Team:
