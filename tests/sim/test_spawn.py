@@ -170,6 +170,20 @@ def test_shares_of_kinds_drivers_and_models_are_the_settings(ring, straight):
             assert np.mean(scripted) == pytest.approx(0.6, abs=0.08)
 
 
+def test_a_slot_keeps_its_driver_whoever_lasts_longer(ring):
+    traffic = TrafficSettings(scripted=0.5, blind=0.2, braking=0.2)
+    settings = SimulatorSettings(worlds=40, agents=5, time_steps=(0.3,), traffic=traffic)
+    simulator = Simulator(ring, settings, seed=3)
+    is_vehicle = simulator.scene.traits.numpy()["kind"] != PEDESTRIAN
+    drivers = simulator.scene.traits.numpy()["driver"].copy()
+    for _ in range(100):
+        simulator.step(np.full((40, 5), 8))
+    traits, episode = simulator.scene.traits.numpy(), simulator.scene.duty.numpy()["episode"]
+    again = is_vehicle & (traits["kind"] != PEDESTRIAN) & (episode > 1)
+    assert again.sum() > 50
+    np.testing.assert_array_equal(traits["driver"][again], drivers[again])
+
+
 def test_sizes_and_abilities_are_drawn_from_their_ranges(ring):
     settings = SimulatorSettings(worlds=500, agents=5, spawn=SpawnSettings(delay=3))
     scene = Simulator(ring, settings, seed=8).scene

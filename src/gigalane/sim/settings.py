@@ -73,6 +73,8 @@ class SpawnSettings:
 class TrafficSettings:
     """Who drives: shares of road users that are not the plain policy.
 
+    Each slot of a world keeps its driver, so shares of the slots are shares of those on the road.
+
     Attributes:
         scripted: share of vehicles driven by script.
         script: what such a script does: "idm" (with pure pursuit along the route),

@@ -41,6 +41,7 @@ from gigalane.sim.settings import Rules
 _TRAITS = wp.constant(301)
 _PERSONA = wp.constant(302)
 _POSITION = wp.constant(303)
+_ROLE = wp.constant(304)
 
 CLEARANCE = wp.constant(1.0)
 """Free space around a newcomer [m] (chosen)."""
@@ -55,8 +56,16 @@ def around_one(state: wp.uint32, index: int, a: float) -> float:
 
 
 @wp.func
-def draw_traits(rules: Rules, record: MapRecord, random: wp.uint32) -> Traits:
-    """Draws what kind of road user appears, its size, abilities and driver."""
+def draw_traits(rules: Rules, record: MapRecord, random: wp.uint32, role: float) -> Traits:
+    """Draws what kind of road user appears, its size, abilities and driver.
+
+    Args:
+        rules: shares and ranges.
+        record: the map.
+        random: stream of everything but the driver.
+        role: in [0, 1), decides who drives. It is the slot's for good: drawn for each newcomer,
+            those who last longer would soon hold more than their share of the slots.
+    """
     traits = Traits()
     kind = CAR
     share = unit(random, 0)
@@ -96,7 +105,7 @@ def draw_traits(rules: Rules, record: MapRecord, random: wp.uint32) -> Traits:
     traits.friction = between(random, 13, rules.friction)
     traits.delay = wp.min(int(unit(random, 14) * float(rules.delay + 1)), rules.delay)
     traits.driver = POLICY
-    share = unit(random, 15)
+    share = role
     scripted = wp.where(kind == PEDESTRIAN, rules.scripted_pedestrians, rules.scripted)
     if share < scripted:
         traits.driver = SCRIPTED
@@ -228,7 +237,8 @@ def spawn(rules: Rules, road: MapArrays, scene: SceneArrays, world: int, agent: 
     step = scene.clock[world]
     agents = scene.agent_count[world]
     record = road.maps[scene.map_index[world]]
-    traits = draw_traits(rules, record, stream(seed, agent, step, _TRAITS))
+    role = unit(stream(seed, agent, 0, _ROLE), 0)
+    traits = draw_traits(rules, record, stream(seed, agent, step, _TRAITS), role)
     random = stream(seed, agent, step, _POSITION)
     for attempt in range(rules.tries):
         segment_index = draw_segment(road, record, unit(random, 5 * attempt))
