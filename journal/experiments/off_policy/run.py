@@ -27,7 +27,7 @@ from gigalane.train.study_run import open_world
 from gigalane.train.tally import EpisodeTally
 from gigalane.train.trainer import GuardedWorld, TrainSettings
 
-MARKS = (0.125, 0.25, 0.5, 0.75, 1.0)
+MARKS = (0.25, 0.5, 1.0)
 REPORT_STEPS = 50
 """Steps of the worlds between two lines of metrics.jsonl."""
 
