@@ -72,7 +72,9 @@ ARMS = (
 
 def sample_bound(budget: Budget, seeds: int, trials: tuple[Trial, ...]) -> Study:
     """The study: unseen towns at 0.3 s at every mark, Town05 at 0.1 s at the end."""
-    return Study("sample-bound", ARMS, budget, seeds, (trials[0], trials[-1]), marks=(0.25, 0.5, 1.0))
+    return Study(
+        "sample-bound", ARMS, budget, seeds, (trials[0], trials[-1]), marks=(0.25, 0.5, 1.0)
+    )
 
 
 if __name__ == "__main__":
