@@ -3,9 +3,10 @@
     GIGALANE_DATA=… python recipes/default_driver.py runs/default [--resume]
 
 In the first stage the scripted driver says at every state what it would do, less and less so
-until 6 million samples (`gigalane.train.guidance`); the second is reward alone. Worlds hold 64
-road users: about 9 to a lane-kilometre on the procedural towns, 2 to 10 on CARLA's. Two idle CPU
-cores make 40,000 to 70,000 samples a second of it; each stage can be stopped and resumed.
+until 6 million samples (`gigalane.train.guidance`); the second is reward alone, and the third goes
+on from it with a learning rate that starts high once more. Worlds hold 64 road users: about 9 to
+a lane-kilometre on the procedural towns, 2 to 10 on CARLA's. Two idle CPU cores make 70,000 to
+80,000 samples a second of it; each stage can be stopped and resumed.
 """
 
 import argparse
@@ -39,6 +40,13 @@ ALONE = replace(
     guidance=GuidanceSettings(),
     ppo=replace(TOLD.ppo, entropy_weight=0.003),
 )
+AGAIN = replace(ALONE, ppo=replace(ALONE.ppo, learning_rate=3e-4, entropy_weight=0.002))
+STAGES = {
+    "told": (TOLD, TOLD_ENDS),
+    "alone": (ALONE, ALONE.samples),
+    "again": (AGAIN, AGAIN.samples),
+}
+"""How each stage learns, and after how many samples of its own the next takes over its policy."""
 
 
 def main() -> None:
@@ -49,25 +57,22 @@ def main() -> None:
     options = parser.parse_args()
     data = Path(os.environ["GIGALANE_DATA"])
     maps = open_maps([PROCEDURAL_TOWNS, *(str(data / town) for town in CARLA_TOWNS)])
-    told, alone = options.run / "told", options.run / "alone"
-    goes_on = alone.exists()
-    if not goes_on:
-        self_play(
-            maps,
-            WORLD,
-            TOLD,
-            told,
-            resume=options.resume,
-            on_iteration=lambda figures: figures["samples"] >= TOLD_ENDS,
-        )
-    self_play(
-        maps,
-        WORLD,
-        ALONE,
-        alone,
-        resume=goes_on,
-        start=None if goes_on else load_policy(told / POLICY_FILE),
-    )
+    begun = [name for name in STAGES if (options.run / name).exists()]
+    policy = None
+    for name, (settings, end) in STAGES.items():
+        folder = options.run / name
+        if name not in begun[:-1]:
+            goes_on = options.resume and name in begun
+            self_play(
+                maps,
+                WORLD,
+                settings,
+                folder,
+                resume=goes_on,
+                start=None if goes_on else policy,
+                on_iteration=lambda figures, end=end: figures["samples"] >= end,
+            )
+        policy = load_policy(folder / POLICY_FILE)
 
 
 if __name__ == "__main__":

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -24,7 +26,8 @@ def random_batch(policy: EntityPolicy, log_prob_shift: float = 0.0) -> Batch:
     advantage = torch.randn(COUNT, generator=generator)
     shift = log_prob_shift * torch.randn(COUNT, generator=generator)
     returns = torch.randn(COUNT, generator=generator)
-    return Batch(observation, decision.action, decision.log_prob + shift, advantage, returns)
+    dt = torch.full((COUNT,), 0.3)
+    return Batch(observation, decision.action, decision.log_prob + shift, advantage, returns, dt)
 
 
 def weights(policy: EntityPolicy) -> torch.Tensor:
@@ -85,6 +88,7 @@ def test_only_kept_transitions_are_learned_from():
         batch.log_prob.clone(),
         batch.advantage.clone(),
         batch.returns.clone(),
+        batch.dt,
     )
     for tensor in (spoiled.log_prob, spoiled.advantage, spoiled.returns):
         tensor[1::2] = float("nan")
@@ -125,6 +129,23 @@ def test_every_kept_transition_is_used_once_an_epoch():
     assert len({chunks.shape[1] for chunks in minibatches}) == 1
 
 
+def test_short_steps_are_asked_for_less_entropy_in_proportion():
+    policy, batch = small_policy(), random_batch(small_policy())
+    one_chunk, one = torch.arange(COUNT)[None], torch.ones(())
+
+    def gradient(dt: float, weight: float) -> torch.Tensor:
+        learner = PPO(policy, PPOSettings(entropy_weight=weight))
+        same = replace(batch, dt=torch.full((COUNT,), dt))
+        parts, _ = learner._gradient(same, one_chunk, 0 * one, one, COUNT * one)
+        return torch.cat([part.flatten() for part in parts])
+
+    bonus = gradient(0.3, 1.0) - gradient(0.3, 0.0)
+    assert bonus.norm() > 1e-4
+    torch.testing.assert_close(
+        gradient(0.1, 1.0) - gradient(0.1, 0.0), bonus / 3, rtol=1e-2, atol=1e-6
+    )
+
+
 def test_policy_moves_towards_better_actions_and_value_towards_returns():
     policy = small_policy()
     batch = random_batch(policy)
@@ -134,6 +155,7 @@ def test_policy_moves_towards_better_actions_and_value_towards_returns():
         batch.log_prob,
         (batch.action < 6).float(),
         torch.full((COUNT,), 2.0),
+        batch.dt,
     )
     learner = PPO(policy, PPOSettings(minibatch=125, epochs=20))
     figures = learner.update(better, torch.arange(COUNT), 1e-2, torch.Generator().manual_seed(0))

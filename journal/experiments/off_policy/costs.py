@@ -51,7 +51,7 @@ def main() -> None:
         count = 4096
         draw = learner.replay.draw(count, 0.4, learner.generator)
         zeros = torch.zeros(count)
-        batch = Batch(draw.observation, draw.action, zeros - 2.5, torch.randn(count), zeros)
+        batch = Batch(draw.observation, draw.action, zeros - 2.5, torch.randn(count), zeros, zeros)
         ppo = PPO(learner.policy, PPOSettings(minibatch=2048, epochs=1))
         everything, actions = torch.arange(count), torch.zeros(rows, dtype=torch.int64)
         shuffler = torch.Generator().manual_seed(0)

@@ -16,6 +16,7 @@ from torch import Tensor
 from gigalane.core.trace import traced
 from gigalane.networks.chunks import run_chunks
 from gigalane.policies.entity import EntityPolicy
+from gigalane.train.advantage import REFERENCE_STEP
 from gigalane.train.guidance import divergence_from_advice
 from gigalane.train.ranks import ALONE, Ranks
 
@@ -36,7 +37,9 @@ class PPOSettings:
             two million samples.
         clip: how far the probability ratio may move from 1 before its gradient stops.
         value_weight: weight of ½ (V - return)².
-        entropy_weight: weight of the entropy bonus at the start.
+        entropy_weight: weight of the entropy bonus of a 0.3 s step at the start; that of other
+            steps is in proportion to their length. What an action gains is, too: with one weight
+            for all, short steps are left so undecided that their most likely action is to wait.
         entropy_fades: share of it that is gone at the end, along a straight line; a driver that
             hardly explores any more shows in training what it does when it is asked for its
             best.
@@ -72,6 +75,7 @@ class Batch:
         log_prob: (n,), of the action when it was chosen.
         advantage: (n,).
         returns: (n,), what the value should have been.
+        dt: (n,), time step of the action [s].
         advice: (n,) what the scripted driver would have done, below 0 where it was not asked.
         guidance: weight of the divergence from it in the loss.
     """
@@ -81,6 +85,7 @@ class Batch:
     log_prob: Tensor
     advantage: Tensor
     returns: Tensor
+    dt: Tensor
     advice: Tensor | None = None
     guidance: float = 0.0
 
@@ -211,7 +216,8 @@ class PPO:
         policy_loss = -torch.minimum(ratio * advantage, clipped * advantage)
         value_loss = 0.5 * (value - batch.returns[rows]).square()
         entropy = distribution.entropy()
-        loss = policy_loss + settings.value_weight * value_loss - self.entropy_weight * entropy
+        curiosity = self.entropy_weight * batch.dt[rows] / REFERENCE_STEP
+        loss = policy_loss + settings.value_weight * value_loss - curiosity * entropy
         if batch.advice is not None and batch.guidance > 0:
             blame = divergence_from_advice(distribution, batch.advice[rows])
             loss = loss + batch.guidance * blame

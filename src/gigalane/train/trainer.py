@@ -225,13 +225,13 @@ class Trainer:
             per_step(self.settings.discount, rollout.dt),
             per_step(self.settings.trace, rollout.dt),
         )
-        returns = advantage + rollout.value[:-1]
         self.batch = Batch(
             rollout.observation.flatten(0, 1),
             rollout.action.flatten(0, 1),
             rollout.log_prob.flatten(),
             advantage.flatten(),
-            returns.flatten(),
+            (advantage + rollout.value[:-1]).flatten(),
+            rollout.dt.flatten(),
             rollout.advice.flatten(),
             self.guidance,
         )
