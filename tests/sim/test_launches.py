@@ -7,8 +7,7 @@ import warp as wp
 
 from gigalane.core.settings import SettingsError
 from gigalane.sim.launches import StagedLaunches, copy_actions
-from gigalane.sim.observe import put_partners
-from gigalane.sim.partners import put_partners_by_passes
+from gigalane.sim.partners import put_partners, put_partners_by_passes
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.sim.simulator import Simulator
 

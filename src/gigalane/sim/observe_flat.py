@@ -20,30 +20,16 @@ import warp as wp
 
 from gigalane.maps.arrays import MapArrays, RoadPoint
 from gigalane.sim.events import COLLIDED, REACHED_GOAL, REACHED_WAYPOINT
-from gigalane.sim.partners import BY_RANK
+from gigalane.sim.partners import BY_RANK, CHANNELS, NEXT_NEAREST
 from gigalane.sim.row import POSITION_SCALE, SPEED_SCALE, blank, put
 from gigalane.sim.scene import BLIND, SceneArrays
 from gigalane.sim.settings import Rules
 
 
 @wp.func_native(
-    """
-    const int stride = boxes.shape[1];
-    const float* X = boxes.data;
-    const float* Y = X + stride;
-    const float* C = X + 3 * stride;
-    const float* S = X + 4 * stride;
-    const float* V = X + 5 * stride;
-    const float* L = X + 6 * stride;
-    const float* W = X + 7 * stride;
-    const float* K = X + 8 * stride;
+    CHANNELS
+    + """
     int count = 0;
-#if defined(__CUDA_ARCH__)
-    #define STORE(i, v) row.data[start + (i)] = wp::half(v)
-#else
-    _Float16* out = (_Float16*)row.data + start;
-    #define STORE(i, v) out[i] = (_Float16)(v)
-#endif
     auto show = [&](int t, int j) {
         const float dx = X[j] - x, dy = Y[j] - y;
         const int o = 7 * t;
@@ -60,19 +46,9 @@ from gigalane.sim.settings import Rules
     float last = -1.0f;
     int taken = -1;
     for (; count < tokens; count++) {
-        float least = range * range;
-        int j = -1;
-        for (int k = 0; k < agents; k++) {
-            const float dx = X[k] - x, dy = Y[k] - y;
-            const float d = dx * dx + dy * dy;
-            const bool further = (d > last) | ((d == last) & (k > taken));
-            const bool takes = further & (d < least) & (K[k] >= 0.0f) & (k != agent);
-            least = takes ? d : least;
-            j = takes ? k : j;
-        }
-        if (j < 0) break;
-        last = least;
-        taken = j;
+"""
+    + NEXT_NEAREST
+    + """
         show(count, j);
     }
 #else

@@ -13,6 +13,26 @@ first of those equally far. Both forms write the same bits.
 
 import warp as wp
 
+CHANNELS = """
+    const int stride = boxes.shape[1];
+    const float* X = boxes.data;
+    const float* Y = X + stride;
+    const float* Z = Y + stride;
+    const float* C = Z + stride;
+    const float* S = C + stride;
+    const float* V = S + stride;
+    const float* L = V + stride;
+    const float* W = L + stride;
+    const float* K = W + stride;
+#if defined(__CUDA_ARCH__)
+    #define STORE(i, v) row.data[start + (i)] = wp::half(v)
+#else
+    _Float16* out = (_Float16*)row.data + start;
+    #define STORE(i, v) out[i] = (_Float16)(v)
+#endif
+"""
+"""Native code: the channels of `boxes`, and how a number gets to its place in a row."""
+
 BY_RANK = """
     // Finds `found` partners: near[k] is the slot of one, order[k] that of the k-th nearest.
     // Ranks instead of sorting: the rank of a key is how many are smaller. No branch, so that
@@ -51,26 +71,7 @@ BY_RANK = """
 """
 """Native code: the partners in `range` of (x, y), ranked; X, Y and K are channels of `boxes`."""
 
-BY_PASSES = """
-    const int stride = boxes.shape[1];
-    const float* X = boxes.data;
-    const float* Y = X + stride;
-    const float* Z = Y + stride;
-    const float* C = Z + stride;
-    const float* S = C + stride;
-    const float* V = S + stride;
-    const float* L = V + stride;
-    const float* W = L + stride;
-    const float* K = W + stride;
-#if defined(__CUDA_ARCH__)
-    #define STORE(i, v) row.data[start + (i)] = wp::half(v)
-#else
-    _Float16* out = (_Float16*)row.data + start;
-    #define STORE(i, v) out[i] = (_Float16)(v)
-#endif
-    float last = -1.0f;
-    int taken = -1, count = 0;
-    for (int t = 0; t < tokens; t++) {
+NEXT_NEAREST = """
         float least = range * range;
         int j = -1;
         for (int k = 0; k < agents; k++) {
@@ -84,7 +85,10 @@ BY_PASSES = """
         if (j < 0) break;
         last = least;
         taken = j;
-        count = t + 1;
+"""
+"""Native code: leaves a loop or finds the nearest `j` beyond the one `taken`, `last` away."""
+
+_TOKEN = """
         float nx = 0.0f, ny = 0.0f, nv = 0.0f;
         if (position_noise > 0.0f || velocity_noise > 0.0f) {
             // Sum of four uniforms, scaled to unit variance: close to normal, bounded.
@@ -115,15 +119,46 @@ BY_PASSES = """
         STORE(o + 7, W[j] * 0.5f);
         STORE(o + 8, (Z[j] - z) * 0.2f);
         STORE(o + 9, (K[j] + 1.0f) * 0.25f);
-    }
+"""
+"""Native code: writes partner `j` as token `t`."""
+
+_BY_PASSES = (
+    """
+    float last = -1.0f;
+    int taken = -1, count = 0;
+    for (; count < tokens; count++) {
+        const int t = count;
+"""
+    + NEXT_NEAREST
+    + _TOKEN
+    + "    }\n"
+)
+_BY_RANK = (
+    BY_RANK
+    + """
+    const int count = found < tokens ? found : tokens;
+    for (int t = 0; t < count; t++) {
+        const int j = order[t];
+"""
+    + _TOKEN
+    + "    }\n"
+)
+_BLANK_REST = """
     for (int t = 10 * count; t < 10 * tokens; t++) STORE(t, 0.0f);
 #undef STORE
 """
-"""Source of `put_partners_by_passes`; `put_partners` is made of it where it runs on a GPU."""
 
 
-@wp.func_native(BY_PASSES)
-def put_partners_by_passes(
+@wp.func_native(
+    CHANNELS
+    + "#if defined(__CUDA_ARCH__)"
+    + _BY_PASSES
+    + "#else"
+    + _BY_RANK
+    + "#endif"
+    + _BLANK_REST
+)
+def put_partners(
     boxes: wp.array2d(dtype=float),
     row: wp.array(dtype=wp.float16),
     start: int,
@@ -142,4 +177,27 @@ def put_partners_by_passes(
     noise: wp.uint32,
 ):
     """Writes the nearest partners of an agent, nearest first, into its row."""
+    ...
+
+
+@wp.func_native(CHANNELS + _BY_PASSES + _BLANK_REST)
+def put_partners_by_passes(
+    boxes: wp.array2d(dtype=float),
+    row: wp.array(dtype=wp.float16),
+    start: int,
+    tokens: int,
+    agents: int,
+    agent: int,
+    x: float,
+    y: float,
+    z: float,
+    cos: float,
+    sin: float,
+    speed: float,
+    range: float,
+    position_noise: float,
+    velocity_noise: float,
+    noise: wp.uint32,
+):
+    """`put_partners` as a GPU has it, for a CPU too, so that both can be compared."""
     ...
