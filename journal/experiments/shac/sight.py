@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from gigalane.networks import set_kernels
-from gigalane.networks.sets import SetEncoder, _launch
+from gigalane.networks.native import run_here
+from gigalane.networks.sets import SetEncoder
 from gigalane.policies.entity import EntityBody
 from gigalane.sim.layout import (
     CONTROL_FEATURES,
@@ -62,7 +63,7 @@ class MovingEncoder(torch.autograd.Function):
         pooled = torch.empty(rows, set_kernels.WIDTH)
         winner = torch.empty(rows, set_kernels.WIDTH, dtype=torch.int32)
         sizes = (tokens.stride(0), count, features, rows)
-        _launch(set_kernels.encode_set, tokens, *sizes, w1, b1, w2, b2, pooled, winner)
+        run_here(set_kernels.encode_set, False, tokens, *sizes, w1, b1, w2, b2, pooled, winner)
         ctx.save_for_backward(tokens, speed, w1, b1, w2, winner, pooled)
         ctx.kind, ctx.wants_motion = kind, motion.requires_grad
         ctx.wants_weights = weights[0].requires_grad
@@ -72,19 +73,20 @@ class MovingEncoder(torch.autograd.Function):
     def backward(ctx, grad: Tensor):
         """Weights as the fused encoder has them; motion through the winners."""
         tokens, speed, w1, b1, w2, winner, pooled = ctx.saved_tensors
-        rows, _, features = tokens.shape
+        rows, count, features = tokens.shape
         weights = [None] * 4
         if ctx.wants_weights:
             sums = [torch.zeros_like(t) for t in (w1, b1, w2, b1)]
-            inputs = [w1, b1, w2.t().contiguous(), grad.contiguous(), winner]
-            sizes = (tokens.stride(0), features, rows)
-            _launch(set_kernels.accumulate_gradient, tokens, *sizes, *inputs, *sums)
+            grad = grad.contiguous()
+            inputs = [w1, b1, w2.t().contiguous(), grad, grad.stride(0), winner]
+            sizes = (tokens.stride(0), count, features, rows)
+            run_here(set_kernels.accumulate_gradient, tokens, *sizes, *inputs, *sums)
             weights = [sums[0], sums[1], sums[2].t(), sums[3]]
         motion = None
         if ctx.wants_motion:
             motion = torch.empty(rows, 4)
             by_row = [speed.contiguous(), w1, b1, w2.t().contiguous(), grad.contiguous()]
-            _launch(
+            run_here(
                 sight_kernels.motion_gradient,
                 tokens,
                 tokens.stride(0),
