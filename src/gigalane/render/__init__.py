@@ -1,0 +1,1 @@
+"""Eyes: what cameras on road users see of a simulated world."""
