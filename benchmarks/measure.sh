@@ -25,7 +25,7 @@ sweep() {
 
 driver() {
     local suite episodes who
-    for suite in unseen-dense unseen-sparse; do
+    for suite in unseen-dense unseen-sparse procedural procedural-sparse; do
         episodes=1000
         [[ $suite == *sparse ]] && episodes=300
         for who in default idm; do
@@ -35,6 +35,8 @@ driver() {
                 > "driver/$suite-$who-dt03.json"
         done
     done
+    gigalane evaluate default --blind --suite unseen-dense --episodes 1000 --json \
+        > driver/unseen-dense-default-blind-dt01.json
     gigalane evaluate constant-velocity --suite unseen-dense --episodes 1000 --json \
         > driver/unseen-dense-constant-velocity-dt01.json
 }

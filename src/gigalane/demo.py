@@ -22,6 +22,7 @@ from gigalane.policies.checkpoint import load_policy
 from gigalane.policies.policy import PolicyError
 from gigalane.policies.shipped import load_default
 from gigalane.sim.settings import SCRIPT_NAMES, SimulatorSettings, SpawnSettings, TrafficSettings
+from gigalane.train.guidance import GuidanceSettings
 from gigalane.train.ppo import PPOSettings
 from gigalane.train.selfplay import self_play
 from gigalane.train.trainer import TrainSettings
@@ -43,7 +44,7 @@ class DemoSettings:
 
     minutes: float = 5.0
     samples: int = 12_000_000
-    goal_rate: float = 0.6
+    goal_rate: float = 0.85
     episodes: int = 400
     seed: int = 1
 
@@ -70,6 +71,7 @@ WORLD = SimulatorSettings(
 TRAIN = TrainSettings(
     rollout_steps=32,
     discount=0.99,
+    guidance=GuidanceSettings(weight=1.0, samples=2_000_000),
     ppo=PPOSettings(learning_rate=5e-4, epochs=2, minibatch=2048),
 )
 

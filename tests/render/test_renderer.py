@@ -175,6 +175,16 @@ def test_looks_change_with_the_seed_and_classes_do_not(busy_tee, tee_scenery):
         assert np.array_equal(one[name], other[name])
 
 
+def test_an_appearance_can_be_changed(busy_tee, tee_scenery):
+    renderer = CameraRenderer(busy_tee, load_rig("front"), tee_scenery, appearance=VARIED)
+    varied = renderer.render()["rgb"].copy()
+    renderer.change_appearance(Appearance())
+    plain = renderer.render()["rgb"]
+    expected = images_of(busy_tee, tee_scenery, appearance=Appearance())["rgb"]
+    assert np.array_equal(plain, expected)
+    assert not np.array_equal(plain, varied)
+
+
 def test_noise_has_the_range_that_was_asked_for_and_no_bias(busy_tee, tee_scenery):
     plain = images_of(busy_tee, tee_scenery, appearance=Appearance())["rgb"].astype(float)
     noisy = images_of(busy_tee, tee_scenery, appearance=Appearance(noise=(0.04, 0.04)))["rgb"]

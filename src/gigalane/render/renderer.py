@@ -49,6 +49,8 @@ class CameraRenderer:
         outputs: names of the images that are made.
         agents: the slots that are looked from.
         sceneries: the standing world of each of the simulator's maps.
+        appearance: what the worlds look like.
+        shape: (worlds, agents, cameras, height, width).
     """
 
     def __init__(
@@ -103,9 +105,14 @@ class CameraRenderer:
         self._canvas = _canvas(rows, pixels, self._rig, device, self._cells_within_reach())
         self._views, self._rows = views, rows
         load_kernels(render_by_turns if self._on_cpu else render_each, device)
-        self.appearance = appearance or Appearance()
-        self._looks = looks_of(self.appearance)
-        self._team = Team(self._record, views, threads) if self._on_cpu else None
+        self._threads = threads
+        self.change_appearance(appearance or Appearance())
+
+    def change_appearance(self, appearance: Appearance) -> None:
+        """Has the worlds look different from the next image on."""
+        self.appearance = appearance
+        self._looks = looks_of(appearance)
+        self._team = Team(self._record, self._views, self._threads) if self._on_cpu else None
 
     def _sceneries(self, given: Sequence[RoadMap | Scenery]) -> list[Scenery]:
         compiled = self.simulator.maps

@@ -73,7 +73,7 @@ def open_table(view: wp.array(dtype=float), table: wp.array(dtype=int), zenith: 
     haze = wp.vec3(view[FOG], view[FOG + 1], view[FOG + 2])
     for shade in range(SKY_SHADES):
         share = float(shade) / 15.0
-        table[2 * (SKY_ENTRY + shade)] = pack(haze + wp.sqrt(share) * (zenith - haze))
+        table[2 * (SKY_ENTRY + shade)] = pack(haze + share * (2.0 - share) * (zenith - haze))
         table[2 * (SKY_ENTRY + shade) + 1] = 0
 
 
