@@ -20,7 +20,7 @@ speed() {
 }
 
 sweep() {
-    gigalane bench sweep -o speed/sweep
+    gigalane bench sweep -o speed/sweep.png --worlds 32 512 4096 32768
 }
 
 driver() {

@@ -18,9 +18,9 @@ from gigalane.core.settings import RunError
 class Demo:
     """Trains a driver from scratch on a small town, proves it, and shows it.
 
-    Takes at most ten minutes on two CPU cores and leaves a report and a replay page. Ctrl-C
-    ends the training early and goes on to the proof. Fails (exit code 1) if the driver does
-    not clearly beat driving straight on.
+    A scripted driver advises it at first. Takes at most ten minutes on two CPU cores and leaves
+    a report and a replay page. Ctrl-C ends the training early and goes on to the proof. Fails
+    (exit code 1) if the driver does not clearly beat driving straight on.
 
     Examples:
       gigalane demo
