@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from gigalane.maps.polyline import arc_lengths
 from gigalane.maps.road import (
     Lane,
     MapError,
@@ -156,16 +157,11 @@ def _lane(lane: Lane, affine: AffineSettings, name: str) -> Lane:
     )
 
 
-def _arc_lengths(line: Polyline) -> NDArray[np.float64]:
-    steps = np.linalg.norm(np.diff(line[:, :2], axis=0), axis=1)
-    return np.concatenate([[0.0], np.cumsum(steps)])
-
-
 def _marks(marks: tuple[RoadMark, ...], before: Polyline, after: Polyline) -> tuple[RoadMark, ...]:
     """Moves the ends of painted stretches with the points of the line they lie on."""
     if not marks:
         return ()
-    old, new = _arc_lengths(before), _arc_lengths(after)
+    old, new = arc_lengths(before), arc_lengths(after)
     return tuple(
         replace(
             mark,

@@ -12,19 +12,19 @@ import numpy as np
 import shapely
 
 from gigalane.maps.compile import CompiledMap
+from gigalane.maps.paint import DASH, LINES, SHORT_DASH, STOP_LINE_WIDTH, zebra_bars
+from gigalane.maps.polyline import arc_lengths, section
 from gigalane.maps.road import Lane, LaneType, MarkType, RoadMap, RoadMark, StopRule
 from gigalane.maps.surface import corners_of
 from gigalane.render.classes import look_of
 from gigalane.render.quads import (
     Floats,
     Quads,
-    cut,
     join,
     make_quads,
     sideways,
     strip,
     thinned,
-    walked,
 )
 
 LONGEST = 16.0
@@ -33,14 +33,6 @@ SURFACE_ERROR = 0.06
 """How far a lane's edge may be from its piece's [m]; chosen, half a painted line."""
 PAINT_ERROR = 0.03
 """The same for painted lines [m]: a quarter of their width."""
-DASH = (3.0, 6.0)
-"""Paint and gap of a broken line [m]; German RMS-1 for roads in towns."""
-SHORT_DASH = (0.5, 0.5)
-"""Paint and gap of a yield line [m]; chosen, teeth are half a metre in most countries."""
-BAR = 0.5
-"""Width of a zebra bar and of the gap beside it [m]."""
-STOP_LINE_WIDTH = 0.5
-"""[m]; German RMS-1."""
 
 _BESIDE = {
     LaneType.SIDEWALK: "sidewalk",
@@ -52,15 +44,6 @@ _BESIDE = {
 }
 """Class of the lanes that no car drives on; other types show the bare ground."""
 
-_LINES: dict[MarkType, tuple[bool, ...]] = {
-    MarkType.SOLID: (False,),
-    MarkType.OTHER: (False,),
-    MarkType.BROKEN: (True,),
-    MarkType.SOLID_SOLID: (False, False),
-    MarkType.SOLID_BROKEN: (False, True),
-    MarkType.BROKEN_SOLID: (True, False),
-    MarkType.BROKEN_BROKEN: (True, True),
-}
 """For each painted pattern its lines from left to right, and whether each is broken."""
 
 
@@ -167,8 +150,8 @@ def _marks(road_map: RoadMap, origin: Floats) -> Iterator[Quads]:
             sides = [(lane.left_boundary, (RoadMark(0.0, np.inf, MarkType.BROKEN),))]
         for line, marks in sides:
             for mark in marks:
-                painted = cut(line, mark.start, mark.end)
-                if mark.type not in _LINES or not len(painted):
+                painted = section(line, mark.start, mark.end)
+                if mark.type not in LINES or not len(painted):
                     continue  # kerbs stand, they are not painted
                 ends = sorted(tuple(np.round(painted[k], 1).tolist()) for k in (0, -1))
                 key = (*ends[0], *ends[1])
@@ -178,7 +161,7 @@ def _marks(road_map: RoadMap, origin: Floats) -> Iterator[Quads]:
 
 
 def _mark(line: Floats, mark: RoadMark) -> Iterator[Quads]:
-    lines = _LINES[mark.type]
+    lines = LINES[mark.type]
     aside = sideways(line)
     for place, is_broken in enumerate(lines):
         # Two lines of a double mark stand one line's width apart.
@@ -201,28 +184,16 @@ def _mark_class(mark: RoadMark, is_broken: bool) -> str:
 
 def _dashes(line: Floats, dash: tuple[float, float]) -> list[Floats]:
     paint, gap = dash
-    starts = np.arange(0.0, walked(line)[-1], paint + gap)
-    return [piece for start in starts if len(piece := cut(line, start, start + paint)) > 1]
+    starts = np.arange(0.0, arc_lengths(line)[-1], paint + gap)
+    return [piece for start in starts if len(piece := section(line, start, start + paint)) > 1]
 
 
 def _crossings(road_map: RoadMap, origin: Floats) -> Iterator[Quads]:
     """Zebra bars: across the walking direction, which is the longer side of the outline."""
     for crossing in road_map.crossings:
         ring = crossing.outline - origin
-        outline = shapely.make_valid(shapely.Polygon(ring[:, :2]))
-        frame = shapely.minimum_rotated_rectangle(outline)
-        if outline.area < 0.1 or not isinstance(frame, shapely.Polygon):
-            continue
-        corners = shapely.get_coordinates(frame)[:4]
-        if np.linalg.norm(corners[1] - corners[0]) < np.linalg.norm(corners[2] - corners[1]):
-            corners = np.roll(corners, -1, axis=0)
-        first, walk, deep = corners[0], corners[1] - corners[0], corners[3] - corners[0]
-        count = max(int(np.linalg.norm(walk) / (2 * BAR)), 1)
-        for start in (np.arange(count) + 0.25) / count:
-            end = start + 0.5 / count
-            bar = [first + start * walk, first + end * walk]
-            area = shapely.intersection(shapely.Polygon([*bar, bar[1] + deep, bar[0] + deep]),
-                                        outline).convex_hull  # fmt: skip
+        for bar in zebra_bars(ring[:, :2]):
+            area = shapely.convex_hull(bar)
             if isinstance(area, shapely.Polygon) and area.area > 0.01:
                 flat = shapely.get_coordinates(area.exterior)[:-1]
                 yield make_quads(_fan(_on_plane(flat, ring)), look_of("crossing"))

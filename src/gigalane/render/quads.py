@@ -117,23 +117,6 @@ def _chord_holds(line: Floats, start: int, end: int, longest: float, error: floa
     return bool(off.max(initial=0.0) <= error)
 
 
-def walked(line: Floats) -> Floats:
-    """Distance along a line at each of its points, in the ground plane, (N,) [m]."""
-    steps = np.linalg.norm(np.diff(line[:, :2], axis=0), axis=1)
-    return np.concatenate([[0.0], np.cumsum(steps)])
-
-
-def cut(line: Floats, start: float, end: float) -> Floats:
-    """The part of a line between two distances along it [m]; empty where nothing is left."""
-    along = walked(line)
-    start, end = max(start, 0.0), min(end, float(along[-1]))
-    if not end - start > 1e-6:
-        return line[:0]
-    inside = line[(along > start) & (along < end)]
-    ends = np.stack([np.interp([start, end], along, axis) for axis in line.T], axis=1)
-    return np.concatenate([ends[:1], inside, ends[1:]])
-
-
 def sideways(line: Floats) -> Floats:
     """Unit vectors to the left of a line at each of its points, (N, 3)."""
     tangent = np.gradient(line[:, :2], axis=0)

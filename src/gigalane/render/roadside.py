@@ -10,10 +10,11 @@ import numpy as np
 import shapely
 from numpy.random import Generator
 
+from gigalane.maps.polyline import arc_lengths
 from gigalane.maps.road import BoundaryType, RoadMap, Signal, SignalType, StopRule
 from gigalane.render.classes import ONE_SIDED, VARIANTS, look_of
 from gigalane.render.ground import LONGEST, SURFACE_ERROR
-from gigalane.render.quads import Floats, Quads, box, join, make_quads, thinned, walked, wall
+from gigalane.render.quads import Floats, Quads, box, join, make_quads, thinned, wall
 
 KERB_HEIGHT = 0.12
 """[m]; German RASt 06 for built-up streets."""
@@ -135,7 +136,7 @@ class Paved:
         for part in shapely.get_parts(shapely.buffer(self.area, away, quad_segs=2)):
             for ring in (part.exterior, *part.interiors):
                 line = shapely.get_coordinates(ring)
-                along = walked(line)
+                along = arc_lengths(line)
                 at = spacing * rng.uniform(0.2, 1.0)
                 while at < along[-1]:
                     row = int(np.searchsorted(along, at))

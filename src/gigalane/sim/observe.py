@@ -26,7 +26,7 @@ from gigalane.sim.events import distance_to_line
 from gigalane.sim.lights import GREEN, RED, YELLOW, light_state
 from gigalane.sim.observe_flat import observe_flat
 from gigalane.sim.partners import put_partners
-from gigalane.sim.row import POSITION_SCALE, SPEED_SCALE, blank, put
+from gigalane.sim.row import POSITION_SCALE, SPEED_SCALE, blank, put, road_tokens
 from gigalane.sim.scene import (
     BLIND,
     PEDESTRIAN,
@@ -38,7 +38,8 @@ _DROPOUT = wp.constant(601)
 _NOISE = wp.constant(602)
 
 
-@wp.func_native("""
+@wp.func_native(
+    """
     const int tokens = indices.shape[0];
 #if defined(__CUDA_ARCH__)
     #define STORE(i, v) row.data[start + (i)] = wp::half(v)
@@ -57,32 +58,10 @@ _NOISE = wp.constant(602)
     }
 #undef STORE
 #else
-    // A token is one point, turned: every number is a sum of two products and a scale.
-    typedef float Eight __attribute__((vector_size(32)));
-    typedef float AnyEight __attribute__((vector_size(32), aligned(4), may_alias));
-    typedef _Float16 Halves __attribute__((vector_size(16)));
-    typedef _Float16 AnyHalves __attribute__((vector_size(16), aligned(2), may_alias));
-    const Eight origin = {x, y};
-    const Eight own = {cos, cos, cos, cos, 1.0f, 1.0f};
-    const Eight other = {sin, -sin, sin, -sin};
-    const Eight scale = {0.02f, 0.02f, 1.0f, 1.0f, 0.2f, 1.0f};
-    const Eight nothing = {};
-    _Float16* out = (_Float16*)row.data + start;
-    auto token = [&](int t) -> Halves {
-        const int p = indices.data[t];
-        const Eight q = *(const AnyEight*)(points.data + (p < 0 ? 0 : p)) - origin;
-        const Eight pairs = __builtin_shufflevector(q, q, 1, 0, 3, 2, 5, 4, 7, 6);
-        const Eight seen = (q * own + pairs * other) * (p < 0 ? nothing : scale);
-        return __builtin_convertvector(seen, Halves);
-    };
-    // Eight numbers are stored where six belong; the next token writes over the rest.
-    for (int t = 0; t < tokens - 1; t++) *(AnyHalves*)(out + 6 * t) = token(t);
-    if (tokens > 0) {
-        const Halves last = token(tokens - 1);
-        __builtin_memcpy(out + 6 * (tokens - 1), &last, 12);
-    }
-#endif
-""")
+"""
+    + road_tokens(6, (0, 1, 2, 3, 4, 5, 6, 7))
+    + "#endif\n"
+)
 def put_road(
     points: wp.array(dtype=RoadPoint),
     indices: wp.array(dtype=int),

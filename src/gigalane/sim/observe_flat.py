@@ -21,7 +21,7 @@ import warp as wp
 from gigalane.maps.arrays import MapArrays, RoadPoint
 from gigalane.sim.events import COLLIDED, REACHED_GOAL, REACHED_WAYPOINT
 from gigalane.sim.partners import BY_RANK, CHANNELS, NEXT_NEAREST
-from gigalane.sim.row import POSITION_SCALE, SPEED_SCALE, blank, put
+from gigalane.sim.row import POSITION_SCALE, SPEED_SCALE, blank, put, road_tokens
 from gigalane.sim.scene import BLIND, SceneArrays
 from gigalane.sim.settings import Rules
 
@@ -79,7 +79,8 @@ def put_flat_partners(
     ...
 
 
-@wp.func_native("""
+@wp.func_native(
+    """
     const int tokens = indices.shape[0];
 #if defined(__CUDA_ARCH__)
     #define STORE(i, v) row.data[start + (i)] = wp::half(v)
@@ -99,33 +100,10 @@ def put_flat_partners(
     }
 #undef STORE
 #else
-    // As `put_road` of `gigalane.sim.observe`, with the numbers in another order.
-    typedef float Eight __attribute__((vector_size(32)));
-    typedef float AnyEight __attribute__((vector_size(32), aligned(4), may_alias));
-    typedef _Float16 Halves __attribute__((vector_size(16)));
-    typedef _Float16 AnyHalves __attribute__((vector_size(16), aligned(2), may_alias));
-    const Eight origin = {x, y};
-    const Eight own = {cos, cos, cos, cos, 1.0f, 1.0f, 1.0f};
-    const Eight other = {sin, -sin, sin, -sin};
-    const Eight scale = {0.02f, 0.02f, 1.0f, 1.0f, 0.2f, 1.0f, 0.2f};
-    const Eight nothing = {};
-    _Float16* out = (_Float16*)row.data + start;
-    auto token = [&](int t) -> Halves {
-        const int p = indices.data[t];
-        const Eight q = *(const AnyEight*)(points.data + (p < 0 ? 0 : p)) - origin;
-        const Eight pairs = __builtin_shufflevector(q, q, 1, 0, 3, 2, 5, 4, 7, 6);
-        const Eight seen = (q * own + pairs * other) * (p < 0 ? nothing : scale);
-        return __builtin_convertvector(
-            __builtin_shufflevector(seen, seen, 0, 1, 6, 4, 2, 3, 5, 7), Halves);
-    };
-    // Eight numbers are stored where seven belong; the next token writes over the rest.
-    for (int t = 0; t < tokens - 1; t++) *(AnyHalves*)(out + 7 * t) = token(t);
-    if (tokens > 0) {
-        const Halves last = token(tokens - 1);
-        __builtin_memcpy(out + 7 * (tokens - 1), &last, 14);
-    }
-#endif
-""")
+"""
+    + road_tokens(7, (0, 1, 6, 4, 2, 3, 5, 7))
+    + "#endif\n"
+)
 def put_flat_road(
     points: wp.array(dtype=RoadPoint),
     indices: wp.array(dtype=int),

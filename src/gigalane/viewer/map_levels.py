@@ -9,8 +9,9 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from gigalane.maps.polyline import arc_lengths
 from gigalane.maps.road import Lane
-from gigalane.viewer.shape import Points, arc_lengths
+from gigalane.viewer.shape import Points
 
 DECK_CLEARANCE = 2.5
 """Height between two surfaces above which one passes over the other [m]. Chosen: lower than any

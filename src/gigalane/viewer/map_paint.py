@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 import shapely
 
+from gigalane.maps.paint import DASH, LINES, SHORT_DASH, STOP_LINE_WIDTH, zebra_bars
+from gigalane.maps.polyline import section
 from gigalane.maps.road import (
     BoundaryType,
     Lane,
@@ -18,34 +20,14 @@ from gigalane.maps.road import (
     StopRule,
 )
 from gigalane.viewer.map_levels import Decks
-from gigalane.viewer.shape import MapShape, Points, offset, placed, pose_at, section
+from gigalane.viewer.shape import MapShape, Points, offset, placed, pose_at
 
-DASH = (3.0, 6.0)
-"""Paint and gap of a broken line [m]; German RMS-1 for roads in towns."""
-SHORT_DASH = (0.5, 0.5)
-"""Paint and gap of a yield line [m]; chosen, teeth are half a metre in most countries."""
-BAR = 0.5
-"""Width of a zebra bar and of the gap beside it [m]."""
-STOP_LINE_WIDTH = 0.5
-"""[m]; German RMS-1."""
 NARROW = 1.8
 """Lanes narrower than this have no arrows [m]; they are opening or closing."""
 JOINT = 0.1
 """Marks this close end to end are one line [m]."""
 TURN = np.radians(25.0)
 """Change of heading over a junction lane from which on it is a turn; chosen."""
-
-_DASHES: dict[MarkType, tuple[bool, ...]] = {
-    MarkType.SOLID: (False,),
-    MarkType.OTHER: (False,),
-    MarkType.CURB: (False,),
-    MarkType.BROKEN: (True,),
-    MarkType.SOLID_SOLID: (False, False),
-    MarkType.SOLID_BROKEN: (False, True),
-    MarkType.BROKEN_SOLID: (True, False),
-    MarkType.BROKEN_BROKEN: (True, True),
-}
-"""For each pattern its lines from left to right, and whether each is broken."""
 
 
 def boundary_lines(road_map: RoadMap, decks: Decks) -> Iterator[MapShape]:
@@ -116,7 +98,7 @@ def _mark_shapes(line: Points, mark: RoadMark, level: int) -> Iterator[MapShape]
     role = "curb" if mark.type is MarkType.CURB else f"mark_{mark.color}"
     if role not in ("curb", "mark_yellow", "mark_blue", "mark_red"):
         role = "mark_white"
-    dashes = _DASHES[mark.type]
+    dashes = LINES.get(mark.type, (False,))  # a kerb is one line
     for place, is_broken in enumerate(dashes):
         # Two lines of a double mark stand one line's width apart.
         left = (len(dashes) - 1 - 2 * place) * mark.width
@@ -127,23 +109,9 @@ def _mark_shapes(line: Points, mark: RoadMark, level: int) -> Iterator[MapShape]
 def crossing_bars(road_map: RoadMap, decks: Decks) -> Iterator[MapShape]:
     """Zebra bars of every crossing: across the walking direction, the longer side."""
     for crossing in road_map.crossings:
-        outline = shapely.make_valid(shapely.Polygon(crossing.outline[:, :2]))
-        frame = shapely.minimum_rotated_rectangle(outline)
-        if outline.area < 0.1 or not isinstance(frame, shapely.Polygon):
-            continue
-        corners = shapely.get_coordinates(frame)[:4]
-        if np.linalg.norm(corners[1] - corners[0]) < np.linalg.norm(corners[2] - corners[1]):
-            corners = np.roll(corners, -1, axis=0)
-        origin, walk, deep = corners[0], corners[1] - corners[0], corners[3] - corners[0]
-        count = max(int(np.linalg.norm(walk) / (2 * BAR)), 1)
         level = int(decks.levels(crossing.outline).max())
-        starts = (np.arange(count) + 0.25) / count
-        for start, end in zip(starts, starts + 0.5 / count, strict=True):
-            bar = shapely.Polygon(
-                [origin + start * walk, origin + end * walk,
-                 origin + end * walk + deep, origin + start * walk + deep]
-            )  # fmt: skip
-            for part in shapely.get_parts(shapely.intersection(bar, outline)):
+        for bar in zebra_bars(crossing.outline[:, :2]):
+            for part in shapely.get_parts(bar):
                 if isinstance(part, shapely.Polygon) and part.area > 0.01:
                     ring = shapely.get_coordinates(part.exterior)[:-1]
                     yield MapShape("crossing", (ring,), True, level=level)

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from gigalane.maps.polyline import arc_lengths
 from gigalane.viewer.palette import Palette, mixed
-from gigalane.viewer.shape import MapShape, Points, arc_lengths, offset
+from gigalane.viewer.shape import MapShape, Points, offset
 
 MAX_PIXELS = 90_000_000
 """Most pixels an oversized image may have: 270 MB of RGB."""
