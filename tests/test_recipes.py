@@ -1,4 +1,4 @@
-"""Recipes that are studies: arms differ in exactly what they say."""
+"""Recipes: studies whose arms differ in exactly what they say, and the coach's sizes."""
 
 import importlib.util
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gigalane.sim.settings import PERSONA_NAMES, PersonaSettings
+from gigalane.train.advantage import REFERENCE_STEP
 from gigalane.train.study import Budget, Study, changes, described, standard_trials
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -86,3 +87,19 @@ def test_nobody_learns_on_the_towns_that_measure(ablation, sample_bound):
         assert {trial.settings.greedy for trial in study.trials} == {True}
         assert {trial.settings.persona for trial in study.trials} == {PersonaSettings.strict()}
         assert len({trial.settings.seed for trial in study.trials}) == 1
+
+
+def test_the_coach_of_the_papers_size_has_its_iterations_and_its_discount_by_step():
+    sizes = recipe("coach").RECIPES
+    paper, small = sizes["paper"](), sizes["small"]()
+    worlds, agents = paper.world.worlds, paper.world.agents
+    assert worlds * agents * paper.train.rollout_steps == 12_288
+    assert paper.world.time_steps == (0.1,)
+    per_step = 0.1 / REFERENCE_STEP
+    assert paper.train.discount**per_step == pytest.approx(0.99)
+    assert paper.train.trace**per_step == pytest.approx(0.9)
+    for one in (paper, small):
+        assert one.train.exploration.weight == 0.05
+        assert one.world.persona == PersonaSettings.strict()
+    # Greys take more than sixteen bits; the small one has a bit a channel.
+    assert (paper.birdview.bits, small.birdview.bits) == (32, 16)

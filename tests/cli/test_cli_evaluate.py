@@ -37,8 +37,8 @@ def test_policy_file_is_evaluated_and_the_table_says_who_where_and_how(gigalane,
     assert settings.startswith("ring; 4 s episodes, dt 0.25 s, 6 agents, seed 0")
 
 
-def test_without_a_shipped_policy_default_says_so(refused, ring, monkeypatch):
-    monkeypatch.setattr("gigalane.policies.shipped.DEFAULT_POLICY", "none.safetensors")
+def test_without_a_shipped_policy_default_says_so(refused, ring, folder, monkeypatch):
+    monkeypatch.setattr("gigalane.policies.shipped.files", lambda package: folder)
     for words in (("evaluate",), ("evaluate", "default")):
         line = refused(*words, "--map", ring)
         assert line == "gigalane: default: this installation holds no policy; give a file"

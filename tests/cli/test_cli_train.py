@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from gigalane.policies.checkpoint import load_policy, load_training_state, training_states
+from gigalane.train.coach import CoachRecipe
 
 TINY = (
     *("--world.worlds", "4", "--world.agents", "6"),
@@ -166,3 +167,36 @@ def test_run_that_fails_at_once_leaves_no_folder(gigalane, folder, ring, monkeyp
     answer = gigalane("train", "run", "--map", ring, *TINY)
     assert answer == type(answer)(1, "", "gigalane: iteration 1: policy_loss is nan\n")
     assert list(folder.iterdir()) == []
+
+
+def test_a_coach_is_trained_resumed_and_measured_by_its_own_eyes(gigalane, refused, ring, folder):
+    words = ("--eyes", "birdview", "--map", ring, "--train.coach.join", "32")
+    small = (*TINY[:4], "--train.rollout-steps", "8", "--train.ppo.minibatch", "64")
+    small += ("--train.threads", "1", "--train.samples", "100")
+    answer = gigalane("train", "coach", *words, *small)
+    assert (answer.code, answer.err) == (0, "")
+    saved = json.loads((folder / "coach" / "settings.json").read_text())["train"]
+    recipe = CoachRecipe.small().train  # holds where the words say nothing else
+    assert saved["exploration"]["weight"] == recipe.exploration.weight > 0
+    assert saved["ppo"]["entropy_weight"] == recipe.ppo.entropy_weight
+    assert gigalane("train", "coach", "--resume", "--train.samples", "150").code == 0
+    assert "another --eyes" in refused("train", "coach", "--resume", "--eyes", "entities")
+    other = ("--birdview.pixels", "128")
+    assert "another --birdview.pixels" in refused("train", "coach", "--resume", *other)
+    file = folder / "coach" / "policy.safetensors"
+    words = ("--map", ring, "--episodes", "4", "--seconds", "2", "--agents", "4", "--json")
+    answer = gigalane("evaluate", file, *words)
+    assert (answer.code, answer.err) == (0, "")
+    assert json.loads(answer.out)["episodes"] >= 4
+
+
+def test_a_coach_that_cannot_see_or_act_so_is_refused(refused, ring):
+    words = ("train", "coach", "--eyes", "birdview", "--map", ring)
+    assert "choose 64, 128, 192 or 256" in refused(*words, "--birdview.pixels", "65")
+    assert "not in jerk12" in refused(*words, "--world.action", "jerk12")
+    assert "a kernel of 4 on an image of 3" in refused(
+        *words, *("--train.coach.convolutions", "8", "20", "20", "8", "4", "1")
+    )
+    words = ("train", "driver", "--map", ring, *TINY)
+    line = refused(*words, "--train.exploration.weight", "0.1")
+    assert "exploration: is for policies of Beta distributions" in line

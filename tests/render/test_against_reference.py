@@ -120,3 +120,14 @@ def test_a_lens_shows_nothing_outside_its_circle(busy_tee, tee_scenery):
     assert (classes[outside] == CLASS["void"]).all()
     assert (classes[inside] != CLASS["void"]).all()
     assert (images["rgb"][0, 0, 0][outside] == 0).all()
+
+
+def test_a_panorama_sees_what_rays_meet_all_around(busy_tee, tee_scenery):
+    rig = load_rig("surround").resized(96, 16)
+    assert sure_share(busy_tee, tee_scenery, rig, 0, [0, 2]) > 0.5
+
+
+def test_a_panorama_that_looks_far_down_sees_what_rays_meet(busy_tee, tee_scenery):
+    camera = load_rig("surround").cameras[0].resized(60, 10)
+    deep = Rig("deep", (replace(camera, height=16, cy=3.5),))
+    assert sure_share(busy_tee, tee_scenery, deep, 0, [1]) > 0.5

@@ -12,7 +12,9 @@ from gigalane.render.camera import PRESETS, Rig, load_rig, looking
 from gigalane.render.lenses import pixel_rays
 
 
-@pytest.mark.parametrize(("name", "cameras"), [("front", 1), ("four", 4), ("six", 6)])
+@pytest.mark.parametrize(
+    ("name", "cameras"), [("front", 1), ("four", 4), ("six", 6), ("surround", 1)]
+)
 def test_presets_come_back_from_a_file_as_they_were(tmp_path, name, cameras):
     rig = load_rig(name)
     assert len(rig.cameras) == cameras

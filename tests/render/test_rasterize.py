@@ -6,6 +6,7 @@ import warp as wp
 
 from gigalane.render.plain import draw_quads_plainly, fill_background_plainly
 from gigalane.render.rasterize import FIRST_ENTRY, draw_quads, fill_background
+from gigalane.render.scenery import SPARE
 
 WIDTH, HEIGHT = 61, 47  # no whole number of vectors
 
@@ -47,11 +48,13 @@ def draw(quads, looks, keep=1.0, ranges=None):
     ids = wp.zeros((2, pixels + 32), dtype=int, device="cpu")
     inverse = wp.zeros((2, pixels + 32), dtype=float, device="cpu")
     spans = np.array([0, len(quads)] if ranges is None else ranges, np.int32)
+    # Whatever lies behind the last one is read, and must not be drawn.
+    rows = quads.reshape(-1, 12).astype(np.float32).T
     inputs = [
         keep,
         wp.array(level_view(), dtype=float, device="cpu"),
-        wp.array(quads.reshape(-1, 12).astype(np.float32), dtype=float, device="cpu"),
-        wp.array(np.asarray(looks, np.int32), dtype=int, device="cpu"),
+        wp.array(np.hstack([rows, np.ones((12, SPARE), np.float32)]), dtype=float, device="cpu"),
+        wp.array(np.pad(np.asarray(looks, np.int32), (0, SPARE)), dtype=int, device="cpu"),
         wp.array(spans, dtype=int, device="cpu"),
         wp.array(table, dtype=int, device="cpu"),
         ids,

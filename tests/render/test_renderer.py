@@ -185,6 +185,20 @@ def test_an_appearance_can_be_changed(busy_tee, tee_scenery):
     assert not np.array_equal(plain, varied)
 
 
+def test_a_world_that_begins_anew_gets_its_new_look(tee, tee_scenery):
+    simulator = Simulator(tee, SimulatorSettings(worlds=2, agents=3), seed=1, threads=1)
+    renderer = CameraRenderer(
+        simulator, load_rig("front"), tee_scenery, appearance=VARIED, agents=[0], threads=1
+    )
+    before = renderer.render()["rgb"].copy()
+    seeds = simulator.scene.seed.numpy()
+    seeds[:] = seeds[::-1] + np.array([0, 5], seeds.dtype)  # the second one's look, then another
+    after = renderer.render()["rgb"].copy()
+    expected = images_of(simulator, tee_scenery, agents=[0])["rgb"]
+    assert np.array_equal(after, expected)
+    assert (after != before).mean() > 0.5
+
+
 def test_noise_has_the_range_that_was_asked_for_and_no_bias(busy_tee, tee_scenery):
     plain = images_of(busy_tee, tee_scenery, appearance=Appearance())["rgb"].astype(float)
     noisy = images_of(busy_tee, tee_scenery, appearance=Appearance(noise=(0.04, 0.04)))["rgb"]

@@ -3,7 +3,7 @@ import pytest
 
 from gigalane.core.settings import SettingsError
 from gigalane.maps.sources import open_maps
-from gigalane.sim.advice import NO_ADVICE, Advisor
+from gigalane.sim.advice import NO_ADVICE, NO_COMMAND, Advisor
 from gigalane.sim.scene import ACTIVE, PEDESTRIAN, POLICY
 from gigalane.sim.settings import PersonaSettings, SimulatorSettings, TrafficSettings
 from gigalane.sim.simulator import Simulator
@@ -71,6 +71,20 @@ def test_who_follows_the_advice_drives_and_who_acts_at_random_does_not(town):
     assert metres[True] * 4 < metres[False]
 
 
-def test_continuous_actions_are_refused(town):
-    with pytest.raises(SettingsError, match="jerk12"):
+def test_advice_in_accelerations_is_what_the_scripted_driver_does_itself(town):
+    advised = world(town, action="acceleration_steering")
+    scripted = world(town, action="acceleration_steering", scripted=1.0)
+    advisor = Advisor(advised)
+    advisor.look()
+    told = advisor.advice.numpy().copy()
+    drives = advised.scene.traits.numpy()["driver"] == POLICY
+    drives &= advised.scene.traits.numpy()["kind"] != PEDESTRIAN
+    assert (told[~drives][:, 0] == float(NO_COMMAND)).all()
+    scripted.step(np.zeros((*scripted.shape, 2)))
+    assert drives.any()
+    assert np.array_equal(told[drives], scripted.scene.command.numpy()[drives])
+
+
+def test_jerks_of_any_size_are_refused(town):
+    with pytest.raises(SettingsError, match="advice is for 'jerk12' and"):
         Advisor(world(town, action="jerk"))

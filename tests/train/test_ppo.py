@@ -3,10 +3,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from gigalane.policies import entity
 from gigalane.policies.entity import EntityPolicy, EntitySettings
 from gigalane.sim.control import ActionSpace
 from gigalane.sim.layout import ObservationLayout
-from gigalane.train import ppo
 from gigalane.train.ppo import PPO, Batch, PPOSettings, explained_variance
 
 LAYOUT = ObservationLayout(given=6, road=4, partners=2, controls=1)
@@ -45,7 +45,8 @@ def updated(threads: int = 1, **settings: float) -> tuple[torch.Tensor, dict[str
 
 
 def test_gradient_over_padded_chunks_is_that_of_the_textbook_loss(monkeypatch):
-    monkeypatch.setitem(ppo.CHUNK_ROWS, "cpu", 64)  # 250 rows: three whole chunks and one padded
+    # 250 rows: three whole chunks and one padded
+    monkeypatch.setitem(entity.GRADIENT_ROWS, "cpu", 64)
     policy = small_policy()
     settings = PPOSettings(minibatch=1000)
     learner, batch = PPO(policy, settings), random_batch(policy, 0.3)
@@ -75,7 +76,7 @@ def test_gradient_over_padded_chunks_is_that_of_the_textbook_loss(monkeypatch):
 
 
 def test_update_gives_the_same_bits_on_any_number_of_threads(monkeypatch):
-    monkeypatch.setitem(ppo.CHUNK_ROWS, "cpu", 32)
+    monkeypatch.setitem(entity.GRADIENT_ROWS, "cpu", 32)
     assert torch.equal(updated(threads=1)[0], updated(threads=2)[0])
 
 

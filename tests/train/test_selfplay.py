@@ -1,10 +1,17 @@
 import json
+from dataclasses import replace
 
 import torch
 
+from gigalane.core.settings import rebuild
 from gigalane.maps.sources import open_maps
+from gigalane.policies.coach import CoachPolicy, CoachSettings
 from gigalane.policies.entity import EntitySettings
+from gigalane.render.birdview import BirdviewSettings
 from gigalane.sim.settings import SimulatorSettings
+from gigalane.train.coach import CoachRecipe
+from gigalane.train.exploration import ExplorationSettings
+from gigalane.train.guidance import GuidanceSettings
 from gigalane.train.ppo import PPOSettings
 from gigalane.train.selfplay import self_play
 from gigalane.train.trainer import TrainSettings
@@ -40,3 +47,38 @@ def test_self_play_on_the_simulator_resumes_to_exactly_the_same_numbers(tmp_path
     ]
     assert len(samples[0]) == 4
     assert samples[0] == samples[1]
+
+
+def test_a_coach_resumes_to_exactly_the_same_numbers_hints_and_advice_included(tmp_path):
+    maps = open_maps(("town:1",))
+    recipe = CoachRecipe.small()
+    world = replace(recipe.world, worlds=2, agents=8)
+    settings = replace(
+        recipe.train,
+        samples=3000,
+        rollout_steps=16,
+        threads=1,
+        coach=CoachSettings(join=(32,), heads=(16,)),
+        ppo=PPOSettings(minibatch=64),
+        guidance=GuidanceSettings(0.5, 500),
+        exploration=ExplorationSettings(0.05),
+    )
+
+    def run(name: str, iterations: int, resume: bool = False) -> torch.Tensor:
+        policy = self_play(
+            maps,
+            world,
+            settings,
+            tmp_path / name,
+            resume=resume,
+            on_iteration=lambda figures: figures["iteration"] >= iterations,
+            birdview=recipe.birdview,
+        )
+        assert isinstance(policy, CoachPolicy)
+        return torch.cat([parameter.detach().flatten() for parameter in policy.parameters()])
+
+    whole = run("whole", 4)
+    run("halves", 2)
+    assert torch.equal(run("halves", 4, resume=True), whole)
+    worlds = json.loads((tmp_path / "whole" / "worlds.json").read_text())
+    assert rebuild(BirdviewSettings, worlds["birdview"], "here") == recipe.birdview

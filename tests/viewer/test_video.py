@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 import synthetic_world
 
+from gigalane.render.camera import load_rig
 from gigalane.sim.recording import RecordingError
 from gigalane.viewer.film import film_frames
+from gigalane.viewer.film_camera import FilmCamera
 from gigalane.viewer.palette import DARK, mixed
+from gigalane.viewer.recorded_eyes import RecordedEyes
 from gigalane.viewer.video import write_video
 
 
@@ -85,3 +88,42 @@ def test_without_pyav_the_message_names_the_extra(short, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(RecordingError, match=r"gigalane\[video\]"):
         write_video(short, tmp_path / "film.mp4")
+
+
+@pytest.fixture(scope="module")
+def agent(short):
+    return int(np.flatnonzero(short.alive.all(axis=0))[0])
+
+
+@pytest.mark.parametrize("rig", ["front", "four", "six", "surround"])
+def test_camera_pictures_and_map_share_a_film(short, agent, rig):
+    size = (640, 360)
+    camera = FilmCamera(short, load_rig(rig), agent, size)
+    frame = np.asarray(next(film_frames(short, agent, size, 5, camera=camera))).astype(int)
+    assert frame.shape == (360, 640, 3)
+    width, height = camera.map_size
+    across = width == 640
+    assert (height < 360) == across
+    assert across == (rig != "front")
+    left, top = (0, 0) if across else (640 - width, 0)
+    body = color(DARK.driver_colors[short.driver[0, agent]])
+    middle = frame[top + height // 2 - 2 :, left + width // 2 - 2 :][:5, :5].reshape(-1, 3)
+    paints = (color(mixed(DARK.driver_colors[short.driver[0, agent]], "#ffffff", 0.26)), body)
+    assert min(np.abs(np.median(middle, axis=0) - c).max() for c in paints) <= 3
+    sky = frame[height + 12, 300] if across else frame[12, 60]
+    assert sky[2] > 120  # blue above the horizon, in the cameras' part
+
+
+def test_a_film_shows_the_very_pictures_of_a_rig_whose_size_is_kept(short, agent):
+    rig = load_rig("front")
+    camera = FilmCamera(short, rig, agent, (640, 360), keep_size=True)
+    frame = np.asarray(next(film_frames(short, agent, (640, 360), 5, camera=camera)))
+    seen = RecordedEyes(short, rig, [agent]).at(0.0)[0, 0]
+    width, height = 640 - camera.map_size[0], camera.caption_box[1]
+    columns = ((np.arange(width) + 0.5) * rig.size[0] / width).astype(int)
+    rows = ((np.arange(height) + 0.5) * rig.size[1] / height).astype(int)
+    assert (frame[:height, :width] == seen[rows][:, columns]).mean() > 0.99
+
+
+def test_seconds_shorten_a_film(short):
+    assert len(list(film_frames(short, None, (64, 64), 10, seconds=0.5))) == 6

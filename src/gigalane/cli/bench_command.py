@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +18,7 @@ from gigalane.core.files import replacing
 
 if TYPE_CHECKING:
     from gigalane.bench.speed import Measurement
+    from gigalane.bench.workloads import Workload
 
 Out = Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FILE")]
 Threads = Annotated[int, tyro.conf.arg(metavar="N")]
@@ -32,10 +33,11 @@ class Bench:
     WHAT can be measured:
       sim      agent-steps a second, all stages on, random actions, observations written
       train    samples a second end to end: simulated, acted on and offered to PPO
+      render   frames a second of cameras and of the bird's-eye raster
       latency  time of one decision of the network
 
-    Each also looks at what it made and fails (exit code 1) where road users do not drive or a
-    number is none. Two more commands have help of their own:
+    Each also looks at what it made and fails (exit code 1) where road users do not drive, pictures
+    show nothing or a number is none. Two more commands have help of their own:
       bench compare  two measurements beside each other
       bench sweep    cost over worlds, road users and maps, as a picture
 
@@ -43,13 +45,15 @@ class Bench:
       gigalane bench sim
       gigalane bench sim --workload large --threads 1 --trace
       gigalane bench train -o train.json
+      gigalane bench render --workload four-cameras --threads 2
       gigalane bench sim --workload list
     """
 
     what: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="WHAT")]
-    """sim, train, latency, compare or sweep."""
+    """sim, train, render, latency, compare or sweep."""
     workload: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
-    """What to run; `--workload list` shows them. By default training for train, else small."""
+    """What to run; `--workload list` shows them. By default training for train, front-class-depth
+    for render, else small."""
     device: Device = "cpu"
     """Where it runs: cpu, cuda, or cuda:1 and so on."""
     threads: Threads = 0
@@ -116,8 +120,8 @@ class BenchSweep:
     """Print JSON."""
 
 
-KINDS = ("sim", "train", "latency", "compare", "sweep")
-_USUAL = {"sim": "small", "train": "training", "latency": "small"}
+KINDS = ("sim", "train", "render", "latency", "compare", "sweep")
+_USUAL = {"sim": "small", "train": "training", "render": "front-class-depth", "latency": "small"}
 """Workload of a benchmark where none is named."""
 
 
@@ -133,15 +137,13 @@ def run(words: Sequence[str]) -> int:
     if command.what not in _USUAL:
         raise InputError(f"bench {command.what}: write it first, as gigalane bench {command.what}")
     _check_numbers(command.threads, command.repeats)
-    if command.trace and command.what == "latency":
-        raise InputError("bench latency: has no stages; leave out --trace")
+    if command.trace and command.what in ("latency", "render"):
+        raise InputError(f"bench {command.what}: has no stages; leave out --trace")
     if command.out:
         _check_place(command.out, ".json")
-    from gigalane.bench.workloads import WORKLOADS
-
     if command.workload == "list":
-        for workload in WORKLOADS.values():
-            print(f"{workload.name:14} {workload.description}")
+        for name, workload in _workloads(command.what).items():
+            print(f"{name:18} {workload.description}")
         return 0
     found = _measure(command)
     facts = found.as_json()
@@ -154,21 +156,38 @@ def run(words: Sequence[str]) -> int:
     return 0
 
 
+def _workloads(what: str) -> Mapping[str, Workload]:
+    """What a benchmark can run, by name."""
+    if what == "render":
+        from gigalane.bench.rendering import RENDER_WORKLOADS
+
+        return RENDER_WORKLOADS
+    from gigalane.bench.workloads import WORKLOADS
+
+    return WORKLOADS
+
+
 def _measure(command: Bench) -> Measurement:
     """Runs the benchmark that is asked for."""
     from gigalane.bench.latency import bench_latency
+    from gigalane.bench.rendering import bench_rendering, render_workload_named
     from gigalane.bench.simulate import bench_simulator
     from gigalane.bench.training import bench_training
     from gigalane.bench.workloads import workload_named
     from gigalane.core.kernels import require_device
 
-    workload = workload_named(command.workload or _USUAL[command.what])
-    require_device(command.device)
+    name = command.workload or _USUAL[command.what]
     how: dict[str, Any] = {
         "device": command.device,
         "threads": command.threads,
         "repeats": command.repeats,
     }
+    if command.what == "render":
+        drawn = render_workload_named(name)
+        require_device(command.device)
+        return bench_rendering(drawn, **how)
+    workload = workload_named(name)
+    require_device(command.device)
     if command.what == "sim":
         return bench_simulator(workload, **how, traced=command.trace)
     if command.what == "train":

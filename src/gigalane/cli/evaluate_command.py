@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from gigalane.evals.evaluate import Evaluation
 
 
+UNSEEN_LOOKS = 1_000_000
+"""Seed of the looks that worlds are measured in; students are taught in those from 0 on."""
+
+
 @dataclass(frozen=True)
 class Evaluate:
     """Drives a policy or a script through worlds it has not seen and counts what happens.
@@ -35,7 +39,8 @@ class Evaluate:
     """
 
     policy: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="POLICY")] = "default"
-    """A policy file, `default` (the shipped one), or idm, constant-velocity, stationary."""
+    """A policy file, `default` or `default-camera` (the shipped ones), or idm, constant-velocity,
+    stationary."""
     suite: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     """Named set of maps and density; `--suite list` shows them. Without --map: procedural."""
     map: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MAP [MAP ...]")] = ()
@@ -54,6 +59,8 @@ class Evaluate:
     """Of everything random."""
     blind: bool = False
     """Hide other road users from the policy, to see what seeing them is worth."""
+    appearance: Annotated[str, tyro.conf.arg(metavar="NAME")] = "plain"
+    """What the worlds look like to cameras: plain, varied, or dusk, which nobody trains on."""
     device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "cpu"
     """Where it runs: cpu, or cuda for a GPU."""
     record: int = 0
@@ -71,6 +78,7 @@ def run(words: Sequence[str]) -> int:
     from gigalane.evals.suites import SUITES, open_suite
     from gigalane.maps.sources import open_maps
     from gigalane.policies.shipped import open_subject
+    from gigalane.render.appearance import look_named
 
     if command.suite == "list":
         for suite in SUITES.values():
@@ -88,6 +96,7 @@ def run(words: Sequence[str]) -> int:
         dt=command.dt,
         seed=command.seed,
         record=command.record,
+        appearance=look_named(command.appearance, UNSEEN_LOOKS),
     )
     if command.blind:
         settings = settings.without_partners()

@@ -5,6 +5,7 @@ Usage: gigalane COMMAND [OPTIONS]     (gigalane COMMAND --help tells more)
   demo       train a small driver, evaluate it, and write a report and a replay page
   map        import, inspect and picture road networks
   train      teach a policy to drive by self-play
+  distill    teach a camera policy to drive by what it sees
   evaluate   drive a policy or a script through worlds and count what happens
   view       turn recordings into a replay page or a film
   bench      measure the speed of the simulator, the learner and the policy
@@ -23,7 +24,7 @@ import logging
 import sys
 from collections.abc import Iterator
 
-COMMANDS = ("demo", "map", "train", "evaluate", "view", "bench")
+COMMANDS = ("demo", "map", "train", "distill", "evaluate", "view", "bench")
 
 
 def main(arguments: list[str] | None = None) -> int:

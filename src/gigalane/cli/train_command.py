@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
@@ -20,7 +20,9 @@ from gigalane.core.settings import differences, rebuild
 from gigalane.maps.road import RoadMap
 from gigalane.maps.sources import open_maps
 from gigalane.policies.checkpoint import training_states
+from gigalane.render.birdview import BirdviewSettings
 from gigalane.sim.settings import SimulatorSettings
+from gigalane.train.coach import CoachRecipe
 from gigalane.train.ranks import Ranks, joined_ranks
 from gigalane.train.selfplay import WORLDS_FILE, self_play
 from gigalane.train.trainer import SETTINGS_FILE, TrainSettings
@@ -39,6 +41,7 @@ class Train:
       gigalane train run
       gigalane train run --resume --train.samples 60000000
       gigalane train mine --map town:1-32 Town01.xodr.gz --world.worlds 128
+      gigalane train coach --eyes birdview
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -51,10 +54,14 @@ class Train:
     """The same if the folder holds a run, else begin one; for job scripts that run again."""
     device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "cpu"
     """Where it runs: cpu, or cuda for a GPU."""
+    eyes: Literal["entities", "birdview"] = "entities"
+    """What it drives by: sets of entities, or a picture from above (a coach for students; what
+    is not given is then as in recipes/coach.py, small)."""
     train: TrainSettings = field(default_factory=TrainSettings)
     world: SimulatorSettings = field(
         default_factory=lambda: SimulatorSettings(worlds=64, agents=32)
     )
+    birdview: BirdviewSettings = field(default_factory=BirdviewSettings.small)
 
 
 def run(words: Sequence[str]) -> int:
@@ -73,6 +80,8 @@ def run(words: Sequence[str]) -> int:
 def _read_command(words: Sequence[str], ranks: Ranks) -> tuple[Train, bool]:
     """Reads the arguments; tells too whether a run goes on."""
     command = parse(Train, words, "train")
+    if command.eyes == "birdview":
+        command = parse(Train, words, "train", _coach(command.run))
     require_device(command.device)
     begun = bool(training_states(command.run))
     goes_on = command.resume or (begun and (command.resume_if_begun or ranks.restarts > 0))
@@ -83,6 +92,12 @@ def _read_command(words: Sequence[str], ranks: Ranks) -> tuple[Train, bool]:
             f"{command.run}: already holds a run; go on with --resume, or name another folder"
         )
     return command, goes_on
+
+
+def _coach(folder: Path) -> Train:
+    """What a coach is taught with where the arguments say nothing else."""
+    recipe = CoachRecipe.small()
+    return Train(folder, train=recipe.train, world=recipe.world, birdview=recipe.birdview)
 
 
 def _train(command: Train, maps: Sequence[RoadMap], resume: bool, ranks: Ranks) -> None:
@@ -100,6 +115,7 @@ def _train(command: Train, maps: Sequence[RoadMap], resume: bool, ranks: Ranks) 
             sources=command.map,
             device=command.device,
             ranks=ranks,
+            birdview=command.birdview if command.eyes == "birdview" else None,
         )
 
 
@@ -113,27 +129,35 @@ def _resumed(folder: Path, words: Sequence[str]) -> Train:
     worlds, settings = folder / WORLDS_FILE, folder / SETTINGS_FILE
     if not (worlds.is_file() and settings.is_file()):
         raise InputError(f"{folder}: holds no run to go on with; leave out --resume")
+    birdview = _read(worlds, "birdview", is_optional=True)
     saved = Train(
         folder,
         tuple(_read(worlds, "maps")),
         False,  # an option that is on already could not be given again
         False,
         "cpu",  # a run may go on elsewhere
+        "birdview" if birdview else "entities",
         rebuild(TrainSettings, _read(settings, "train"), f"{settings}, train"),
         rebuild(SimulatorSettings, _read(worlds, "world"), f"{worlds}, world"),
+        rebuild(BirdviewSettings, birdview, f"{worlds}, birdview")
+        if birdview
+        else BirdviewSettings.small(),
     )
     command = parse(Train, words, "train", saved)
     changed = differences(saved.world, command.world, "--world.")
-    if command.map != saved.map:
-        changed.append("--map")
+    changed += differences(saved.birdview, command.birdview, "--birdview.")
+    changed += [
+        f"--{name}" for name in ("map", "eyes") if getattr(command, name) != getattr(saved, name)
+    ]
     if changed:
         raise InputError(f"{folder}: the run has another {changed[0]}; leave it out to go on")
     return command
 
 
-def _read(file: Path, part: str) -> Any:  # noqa: ANN401
-    """One part of a JSON file of a run."""
+def _read(file: Path, part: str, is_optional: bool = False) -> Any:  # noqa: ANN401
+    """One part of a JSON file of a run; None where it is optional and missing."""
     try:
-        return json.loads(file.read_text(encoding="utf-8"))[part]
-    except (ValueError, KeyError, TypeError) as error:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+        return facts.get(part) if is_optional else facts[part]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{file}: {part}: cannot be read ({error}); begin a new run") from error

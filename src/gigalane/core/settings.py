@@ -44,11 +44,16 @@ def rebuild(kind: type[T], saved: Mapping[str, Any], place: str) -> T:
             value = saved[name]
             if is_dataclass(types[name]):
                 value = rebuild(types[name], value, f"{place}, {name}")  # pyright: ignore[reportArgumentType]
-            values[name] = tuple(value) if isinstance(value, list) else value
+            values[name] = _as_tuples(value)
     try:
         return kind(**values)
     except (TypeError, ValueError) as error:
         raise SettingsError(f"{place}: {error}") from error
+
+
+def _as_tuples(value: Any) -> Any:  # noqa: ANN401
+    """A value as it was before JSON made lists of its tuples."""
+    return tuple(_as_tuples(each) for each in value) if isinstance(value, list) else value
 
 
 def differences(one: Any, other: Any, prefix: str = "") -> list[str]:  # noqa: ANN401

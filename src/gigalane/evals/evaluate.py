@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 from gigalane.acting.policy import IdleActor, PolicyActor
 from gigalane.core.kernels import require_device
 from gigalane.core.settings import SettingsError
+from gigalane.evals.eyes import Subject, world_for
 from gigalane.maps.compile import CompiledMap, compile_map
 from gigalane.maps.road import RoadMap
 from gigalane.metrics.episodes import EPISODE, EpisodeCounter
 from gigalane.metrics.summary import Figure, summarize
 from gigalane.networks.chunks import one_torch_thread
-from gigalane.policies.policy import Policy
+from gigalane.render.appearance import Appearance
 from gigalane.rollout import Observer, roll_out
 from gigalane.sim.guard import Guard
 from gigalane.sim.recorder import Recorder
@@ -37,7 +38,6 @@ from gigalane.sim.settings import (
     LightSettings,
     ObservationSettings,
     PersonaSettings,
-    ScriptName,
     SimulatorSettings,
     SpawnSettings,
     TrafficSettings,
@@ -50,9 +50,6 @@ LEAST_WORLDS = 4
 """Worlds on each map at least: intervals resample worlds."""
 EPISODES_MOST = 1_000_000
 """All worlds of a map run at once; more would not fit a machine's memory."""
-
-Subject = Policy | ScriptName
-"""Who is evaluated: a policy, or the name of a script."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +69,7 @@ class EvaluateSettings:
         lights: how lights behave; by default drawn as in training.
         spawn: who appears.
         observation: what policies see.
+        appearance: what the worlds look like to cameras.
     """
 
     episodes: int = 256
@@ -86,6 +84,7 @@ class EvaluateSettings:
     lights: LightSettings = field(default_factory=LightSettings)
     spawn: SpawnSettings = field(default_factory=SpawnSettings)
     observation: ObservationSettings = field(default_factory=ObservationSettings)
+    appearance: Appearance = field(default_factory=Appearance)
 
     def __post_init__(self) -> None:
         """Refuses what cannot be run."""
@@ -181,9 +180,10 @@ def evaluate(
     for number, road_map in enumerate(maps):
         compiled = compile_map(road_map)
         episodes = settings.episodes / len(maps)
-        simulator = _simulator(subject, road_map, compiled, settings, episodes, device)
-        world = VectorWorld(simulator, Guard(simulator, [road_map], failures))
-        counter = EpisodeCounter(world, starts_before_s=settings.seconds)
+        simulator = make_simulator(subject, road_map, compiled, settings, episodes, device)
+        inner = VectorWorld(simulator, Guard(simulator, [road_map], failures))
+        world = world_for(subject, inner, [road_map], settings.appearance)
+        counter = EpisodeCounter(inner, starts_before_s=settings.seconds)
         observers: list[Observer] = [counter]
         share = settings.record // len(maps) + (number < settings.record % len(maps))
         recorders = [
@@ -200,7 +200,7 @@ def evaluate(
         )
         with one_torch_thread():
             roll_out(world, actor, _steps(settings), *observers)
-            world.check()
+            inner.check()
         table = counter.table()
         # World numbers go on counting from map to map, so that all can be resampled together.
         table["world"] += 1_000_000 * number
@@ -223,15 +223,27 @@ def _steps(settings: EvaluateSettings) -> int:
     return 2 * math.ceil(settings.seconds / settings.dt) + 1
 
 
-def _simulator(
+def make_simulator(
     subject: Subject,
     road_map: RoadMap,
     compiled: CompiledMap,
     settings: EvaluateSettings,
     episodes: float,
-    device: str,
+    device: str = "cpu",
 ) -> Simulator:
-    """Worlds on one map in which the subject drives every vehicle."""
+    """Worlds on one map in which the subject drives every vehicle.
+
+    Args:
+        subject: who drives.
+        road_map: the map.
+        compiled: the same, compiled.
+        settings: of the evaluation.
+        episodes: agent episodes that are to begin in the first moment, at least.
+        device: "cpu" or a CUDA device.
+
+    Raises:
+        SettingsError: so many road users do not fit.
+    """
     agents = settings.agents or round(settings.density * road_map.lane_kilometres)
     agents = max(1, agents)
     if agents > MAX_AGENTS:
@@ -263,11 +275,6 @@ def _simulator(
     while 0 < (counted := _counted(simulator)) < episodes:
         wanted = replace(wanted, worlds=math.ceil(wanted.worlds * episodes / counted))
         simulator = Simulator(compiled, wanted, seed=settings.seed, device=device)
-    if not is_script and subject.layout != simulator.layout:
-        raise SettingsError(
-            f"policy: it observes {subject.layout}, the worlds show {simulator.layout}; "
-            "use the observation settings it was trained with"
-        )
     return simulator
 
 

@@ -20,19 +20,28 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from gigalane.core.settings import rebuild
+from gigalane.networks.birdview import BirdviewLayout
+from gigalane.networks.camera_rows import CameraLayout
+from gigalane.policies.actor_critic import AnyPolicy
+from gigalane.policies.camera import CameraPolicy, CameraSettings
+from gigalane.policies.coach import CoachPolicy, CoachSettings
 from gigalane.policies.entity import EntityPolicy, EntitySettings
 from gigalane.policies.policy import PolicyError
+from gigalane.render.camera import rebuild_rig
 from gigalane.sim.control import ActionSpace
 from gigalane.sim.layout import ObservationLayout
 
 POLICY_FORMAT, POLICY_VERSION = "gigalane-policy", 1
 STATE_FORMAT, STATE_VERSION = "gigalane-training-state", 1
+ENTITY, COACH, CAMERA = "entity", "coach", "camera"
+"""Kinds of policies; a file that names none holds an entity policy."""
 STATES_KEPT = 2
 """Training states kept in a directory: when the newest is damaged the one before serves."""
 
 
 def save_policy(
-    policy: EntityPolicy,
+    policy: AnyPolicy,
     path: str | os.PathLike[str],
     precision: Literal["fp16", "fp32"] = "fp16",
     metadata: Mapping[str, Any] | None = None,
@@ -46,8 +55,9 @@ def save_policy(
         metadata: anything JSON can hold: recipe, seed, samples, scores.
     """
     dtype = torch.float16 if precision == "fp16" else torch.float32
-    tensors = {name: tensor.to(dtype).cpu() for name, tensor in policy.state_dict().items()}
+    tensors = {name: t.to(dtype).cpu().contiguous() for name, t in policy.state_dict().items()}
     facts = {
+        "kind": _kind_of(policy),
         "layout": asdict(policy.layout),
         "action_space": asdict(policy.action_space),
         "settings": asdict(policy.settings),
@@ -56,8 +66,8 @@ def save_policy(
     _write(Path(path), POLICY_FORMAT, POLICY_VERSION, tensors, facts)
 
 
-def load_policy(path: str | os.PathLike[str]) -> EntityPolicy:
-    """Reads a policy; weights become float32.
+def load_policy(path: str | os.PathLike[str]) -> AnyPolicy:
+    """Reads a policy of whichever kind the file holds; weights become float32.
 
     Args:
         path: a file that `save_policy` wrote.
@@ -71,15 +81,7 @@ def load_policy(path: str | os.PathLike[str]) -> EntityPolicy:
     """
     tensors, facts = _read(Path(path), POLICY_FORMAT, POLICY_VERSION)
     try:
-        settings = dict(facts["settings"])
-        settings["trunk"] = tuple(settings["trunk"])
-        space = dict(facts["action_space"])
-        space["scale"] = tuple(space.get("scale", ()))
-        policy = EntityPolicy(
-            ObservationLayout(**facts["layout"]),
-            ActionSpace(**space),
-            EntitySettings(**settings),
-        )
+        policy = _built(facts, str(path))
     except (KeyError, TypeError, ValueError) as error:
         cure = "it was made by another version of gigalane; save the policy again with this one"
         raise PolicyError(str(path), "header", f"cannot read {error}; {cure}") from error
@@ -91,6 +93,38 @@ def load_policy(path: str | os.PathLike[str]) -> EntityPolicy:
             raise PolicyError(str(path), name, f"{sizes}; save the policy again")
     policy.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     return policy
+
+
+def _built(facts: Mapping[str, Any], path: str) -> AnyPolicy:
+    """An untaught policy of the kind and the sizes that a header states.
+
+    Raises:
+        KeyError, TypeError, ValueError: the header states none.
+    """
+    space = rebuild(ActionSpace, facts["action_space"], f"{path}, action_space")
+    kind = facts.get("kind", ENTITY)
+    if kind == ENTITY:
+        layout = rebuild(ObservationLayout, facts["layout"], f"{path}, layout")
+        settings = rebuild(EntitySettings, facts["settings"], f"{path}, settings")
+        return EntityPolicy(layout, space, settings)
+    if kind == COACH:
+        layout = rebuild(BirdviewLayout, facts["layout"], f"{path}, layout")
+        settings = rebuild(CoachSettings, facts["settings"], f"{path}, settings")
+        return CoachPolicy(layout, space, settings)
+    if kind == CAMERA:
+        parts = dict(facts["layout"])
+        rig = rebuild_rig(parts.pop("rig"), f"{path}, rig")
+        layout = CameraLayout(rig, **parts)
+        settings = rebuild(CameraSettings, facts["settings"], f"{path}, settings")
+        return CameraPolicy(layout, space, settings)
+    raise ValueError(f"kind {kind!r}")
+
+
+def _kind_of(policy: AnyPolicy) -> str:
+    """How a header names a policy's kind."""
+    if isinstance(policy, CameraPolicy):
+        return CAMERA
+    return COACH if isinstance(policy, CoachPolicy) else ENTITY
 
 
 def read_policy_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:

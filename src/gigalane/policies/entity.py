@@ -11,18 +11,18 @@ camera policy can later put its own features in their place (TerraTransfer, arXi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from gigalane.networks import dense_kernels, set_kernels
-from gigalane.networks.chunks import run_chunks
 from gigalane.networks.dense import Layer, apply_layers
 from gigalane.networks.distributions import Distribution, from_parameters, parameter_count
 from gigalane.networks.layers import Precision, Trunk, linear
 from gigalane.networks.sets import SetEncoder
+from gigalane.policies.actor_critic import ActorCritic, Chunks
 from gigalane.sim.control import ActionSpace
 from gigalane.sim.layout import (
     CONTROL_FEATURES,
@@ -33,6 +33,8 @@ from gigalane.sim.layout import (
 
 CHUNK_ROWS = {"cpu": 512, "cuda": 16_384}
 """Rows that go through the network at once, whatever the batch; see `networks.chunks`."""
+GRADIENT_ROWS = {"cpu": 1024, "cuda": 32_768}
+"""Rows whose gradient is computed at once."""
 KERNEL_ROWS = 2048
 """The most where only kernels touch them: a row is then its own, so a chunk may have any size."""
 
@@ -73,20 +75,6 @@ class EntitySettings:
         return cls(trunk=(1024, 1024, 1024), separate_critic=True)
 
 
-class Decision(NamedTuple):
-    """What a policy chose for a batch of rows, and what it thought of it.
-
-    Attributes:
-        action: as `Policy.act` returns it.
-        log_prob: (rows,) float32, logarithm of the probability (density) of the action.
-        value: (rows,) float32, the return expected from here on.
-    """
-
-    action: Tensor
-    log_prob: Tensor
-    value: Tensor
-
-
 class EntityBody(nn.Module):
     """The four slots and the trunk over them."""
 
@@ -111,9 +99,20 @@ class EntityBody(nn.Module):
         Returns:
             (rows, outputs of all heads) float32.
         """
+        given = observation[:, : self.layout.given].float()
+        return self.decide(given, self.see(observation), *heads)
+
+    def see(self, observation: Tensor) -> list[Tensor]:
+        """What can be seen, encoded: the slots road, partners and controls.
+
+        Args:
+            observation: (rows, layout.width).
+
+        Returns:
+            Three tensors (rows, encoder width) float32, not negative.
+        """
         layout = self.layout
-        given = Layer(self.given.weight, self.given.bias, is_bf16=False, rectify=True)
-        slots = [apply_layers(observation[:, : layout.given].float(), [given])]
+        slots = []
         for encoder, start, count, features in (
             (self.road, layout.road_start, layout.road, ROAD_FEATURES),
             (self.partners, layout.partners_start, layout.partners, PARTNER_FEATURES),
@@ -121,7 +120,20 @@ class EntityBody(nn.Module):
         ):
             tokens = observation[:, start : start + count * features]
             slots.append(encoder(tokens.unflatten(1, (count, features))))
-        return self.trunk(torch.cat(slots, dim=1), *heads)
+        return slots
+
+    def decide(self, given: Tensor, seen: Sequence[Tensor], *heads: nn.Linear) -> Tensor:
+        """Maps what is given and what is seen, by whatever eyes, to what the heads say of it.
+
+        Args:
+            given: (rows, layout.given) float32.
+            seen: the slots road, partners and controls, as `see` returns them.
+            heads: linear layers after the trunk.
+
+        Returns:
+            (rows, outputs of all heads) float32; without heads the trunk's features.
+        """
+        return through_trunk(self.given, self.trunk, given, seen, *heads)
 
     def keeps_rows_apart(self, observation: Tensor) -> bool:
         """Whether only kernels touch these rows, so that none depends on how many there are."""
@@ -136,7 +148,23 @@ class EntityBody(nn.Module):
         )
 
 
-class EntityPolicy(nn.Module):
+def through_trunk(
+    encoder: nn.Linear, trunk: Trunk, given: Tensor, seen: Sequence[Tensor], *heads: nn.Linear
+) -> Tensor:
+    """The four slots side by side and through the trunk; see `EntityBody.decide`.
+
+    Args:
+        encoder: of the `given` slot.
+        trunk: what follows.
+        given: (rows, numbers) float32.
+        seen: the other slots, each (rows, encoder width) float32.
+        heads: linear layers after the trunk.
+    """
+    layer = Layer(encoder.weight, encoder.bias, is_bf16=False, rectify=True)
+    return trunk(torch.cat([apply_layers(given, [layer]), *seen], dim=1), *heads)
+
+
+class EntityPolicy(ActorCritic[ObservationLayout, EntitySettings]):
     """Actor and critic over entity observations.
 
     Attributes:
@@ -176,6 +204,11 @@ class EntityPolicy(nn.Module):
         """Rows that go through the network at once on this device."""
         return CHUNK_ROWS.get(self.device.type, CHUNK_ROWS["cpu"])
 
+    @property
+    def gradient_rows(self) -> int:
+        """Rows whose gradient is computed at once on this device."""
+        return GRADIENT_ROWS.get(self.device.type, GRADIENT_ROWS["cpu"])
+
     def set_precision(self, precision: Precision) -> None:
         """Chooses what wide products are computed in; the weights stay float32."""
         for module in self.modules():
@@ -197,50 +230,19 @@ class EntityPolicy(nn.Module):
         value = self.critic(observation, self.value_head)
         return self.actor(observation, self.action_head), value.squeeze(-1)
 
-    def forward(self, observation: Tensor) -> tuple[Distribution, Tensor]:
-        """Distribution over actions and value of each row, with gradient."""
-        parameters, value = self.parameters_and_value(observation)
-        return from_parameters(self.action_space, parameters), value
+    @property
+    def parameter_count(self) -> int:
+        """Numbers that the network gives for the distribution of a row."""
+        return parameter_count(self.action_space)
 
-    @torch.no_grad()
-    def evaluate(self, observation: Tensor) -> tuple[Distribution, Tensor]:
-        """`forward` without gradient, in chunks: a row's result is the same in any batch."""
-        rows, chunk_rows = len(observation), self.chunk_rows
-        threads = self.threads if self.device.type == "cpu" else 1
-        # Library products round by the number of rows, so there must always be as many.
-        pads = not self.actor.keeps_rows_apart(observation)
-        if not pads:  # as few chunks as give every thread the same work
-            shares = threads * -(-rows // (threads * KERNEL_ROWS))
-            chunk_rows = max(64, -(-rows // max(1, shares)))
-        chunks = -(-rows // chunk_rows)
-        padded = chunks * chunk_rows if pads else rows
-        numbers = parameter_count(self.action_space)
-        parameters = torch.empty(padded, numbers, device=observation.device)
-        value = torch.empty(padded, device=observation.device)
+    def distribution(self, parameters: Tensor) -> Distribution:
+        """Categorical over discrete actions, Gaussian over continuous ones."""
+        return from_parameters(self.action_space, parameters)
 
-        def run(chunk: int) -> None:
-            part = slice(chunk * chunk_rows, (chunk + 1) * chunk_rows)
-            chunk_observation = observation[part]
-            missing = chunk_rows - len(chunk_observation)
-            if missing and pads:
-                chunk_observation = nn.functional.pad(chunk_observation, (0, 0, 0, missing))
-            with torch.no_grad():  # this setting belongs to each thread
-                parameters[part], value[part] = self.parameters_and_value(chunk_observation)
-
-        run_chunks(run, chunks, threads)
-        return from_parameters(self.action_space, parameters[:rows]), value[:rows]
-
-    def decide(
-        self, observation: Tensor, generator: torch.Generator | None = None, greedy: bool = False
-    ) -> Decision:
-        """Chooses actions and tells their probability and the value of each row."""
-        distribution, value = self.evaluate(observation)
-        action = distribution.mode() if greedy else distribution.sample(generator)
-        return Decision(action, distribution.log_prob(action), value)
-
-    def act(
-        self, observation: Tensor, generator: torch.Generator | None = None, greedy: bool = False
-    ) -> Tensor:
-        """Chooses actions; see `Policy.act`."""
-        distribution, _ = self.evaluate(observation)
-        return distribution.mode() if greedy else distribution.sample(generator)
+    def chunks(self, observation: Tensor, threads: int) -> Chunks:
+        """As few chunks as give every thread the same work where only kernels touch rows."""
+        if not self.actor.keeps_rows_apart(observation):
+            return Chunks(self.chunk_rows)
+        rows = len(observation)
+        shares = threads * -(-rows // (threads * KERNEL_ROWS))
+        return Chunks(max(64, -(-rows // max(1, shares))), pads=False)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gigalane.sim.control import ActionSpace
-from gigalane.sim.layout import ObservationLayout
+from gigalane.sim.layout import RowLayout
 
 
 class PolicyError(ValueError):
@@ -30,12 +30,15 @@ class Policy(Protocol):
     """Chooses an action for each row of an observation.
 
     Attributes:
-        layout: where each slot of an observation row lies.
         action_space: what an action means.
     """
 
-    layout: ObservationLayout
     action_space: ActionSpace
+
+    @property
+    def layout(self) -> RowLayout:
+        """What a row of observations holds."""
+        ...
 
     def act(
         self, observation: Tensor, generator: torch.Generator | None = None, greedy: bool = False
@@ -43,7 +46,7 @@ class Policy(Protocol):
         """Chooses actions.
 
         Args:
-            observation: (rows, layout.width) float16.
+            observation: (rows, layout.width), as the world gives it.
             generator: where chance comes from; None takes torch's global generator.
             greedy: take the most likely action instead of drawing one.
 

@@ -5,42 +5,63 @@ from __future__ import annotations
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from gigalane.policies.actor_critic import AnyPolicy
+from gigalane.policies.camera import CameraPolicy
 from gigalane.policies.checkpoint import load_policy
 from gigalane.policies.entity import EntityPolicy
 from gigalane.policies.policy import PolicyError
 from gigalane.sim.settings import SCRIPT_NAMES, ScriptName
 
-DEFAULT_POLICY = "default.safetensors"
+SHIPPED = ("default", "default-camera")
+"""The driver that is shown the state of the world, and the one that looks through cameras."""
 
 
 def load_default() -> EntityPolicy:
-    """The policy that ships with gigalane.
+    """The driver that ships with gigalane.
 
     Raises:
         PolicyError: if this installation holds none.
     """
-    resource = files("gigalane.policies").joinpath("weights", DEFAULT_POLICY)
+    policy = _load_shipped("default")
+    assert isinstance(policy, EntityPolicy)
+    return policy
+
+
+def load_default_camera() -> CameraPolicy:
+    """The camera driver that ships with gigalane.
+
+    Raises:
+        PolicyError: if this installation holds none.
+    """
+    policy = _load_shipped("default-camera")
+    assert isinstance(policy, CameraPolicy)
+    return policy
+
+
+def _load_shipped(name: str) -> AnyPolicy:
+    """A policy of the package's own files."""
+    resource = files("gigalane.policies").joinpath("weights", f"{name}.safetensors")
     with as_file(resource) as path:
         if not path.is_file():
-            raise PolicyError("default", "", "this installation holds no policy; give a file")
+            raise PolicyError(name, "", "this installation holds no such policy; give a file")
         return load_policy(path)
 
 
-def open_subject(name: str) -> EntityPolicy | ScriptName:
+def open_subject(name: str) -> AnyPolicy | ScriptName:
     """A policy or a script by the name a person gives it.
 
     Args:
-        name: `default`, a script's name, or a policy file.
+        name: one of `SHIPPED`, a script's name, or a policy file.
 
     Raises:
         PolicyError: if it is neither.
     """
-    if name == "default":
-        return load_default()
+    if name in SHIPPED:
+        return _load_shipped(name)
     for script in SCRIPT_NAMES:
         if name.replace("-", "_") == script:
             return script
     if not Path(name).exists():
-        scripts = ", ".join(script.replace("_", "-") for script in SCRIPT_NAMES)
-        raise PolicyError(name, "", f"is neither a file nor one of default, {scripts}")
+        known = ", ".join((*SHIPPED, *(script.replace("_", "-") for script in SCRIPT_NAMES)))
+        raise PolicyError(name, "", f"is neither a file nor one of {known}")
     return load_policy(name)

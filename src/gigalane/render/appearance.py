@@ -12,7 +12,7 @@ depend on which other pictures are made with it. A world keeps its look until it
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import warp as wp
@@ -99,6 +99,38 @@ VARIED = Appearance(
     camera_turn=0.008,
 )
 """Looks to train on; ranges chosen so that every class stays recognisable by eye."""
+
+DUSK = Appearance(
+    palette=0.14,
+    brightness=(0.5, 0.72),
+    sun_azimuth=(-math.pi, math.pi),
+    sun_elevation=(0.05, 0.2),
+    ambient=(0.3, 0.42),
+    fog=(0.014, 0.024),
+    exposure=(0.6, 0.72),
+    noise=(0.05, 0.08),
+    camera_shift=0.05,
+    camera_turn=0.012,
+)
+"""Looks to be tested on: darker, foggier and noisier than any that `VARIED` draws."""
+
+LOOKS = {"plain": Appearance(), "varied": VARIED, "dusk": DUSK}
+"""Appearances by the name that people give them."""
+
+
+def look_named(name: str, seed: int = 0) -> Appearance:
+    """An appearance by its name.
+
+    Args:
+        name: one of `LOOKS`.
+        seed: other looks of that kind.
+
+    Raises:
+        SettingsError: there is none of that name.
+    """
+    if name not in LOOKS:
+        raise SettingsError(f"appearance: {name!r}; choose one of {', '.join(LOOKS)}")
+    return replace(LOOKS[name], seed=seed)
 
 
 @wp.struct

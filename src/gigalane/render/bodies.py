@@ -57,9 +57,9 @@ def put_corner(
     above: float,
 ):
     """Writes a corner given in a box's frame."""
-    quads[row, k] = body.x + along * body.cos - aside * body.sin
-    quads[row, 4 + k] = body.y + along * body.sin + aside * body.cos
-    quads[row, 8 + k] = body.z + above
+    quads[k, row] = body.x + along * body.cos - aside * body.sin
+    quads[4 + k, row] = body.y + along * body.sin + aside * body.cos
+    quads[8 + k, row] = body.z + above
 
 
 @wp.func

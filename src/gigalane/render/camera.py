@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,9 @@ from gigalane.core.files import replacing
 from gigalane.core.settings import SettingsError, rebuild
 
 MODELS = ("pinhole", "fisheye", "panorama")
-PRESETS = ("front", "four", "six")
-"""Rigs that ship: one wide front camera; four as DrivoR has; six as nuScenes has."""
+PRESETS = ("front", "four", "six", "surround")
+"""Rigs that ship: one wide front camera; four as DrivoR has; six as nuScenes has; one strip all
+around of 192 x 32 pixels, the horizon at 0.35 of its height from the top."""
 MOST_PIXELS = 4_000_000
 """Of one camera; a larger number is a typing error."""
 
@@ -222,16 +223,28 @@ def load_rig(source: str | Path) -> Rig:
         raise SettingsError(f"{source}: not a JSON file ({error})".replace("\n", " ")) from None
     if not isinstance(words, dict) or words.get("format") != _FORMAT:
         raise SettingsError(f'{source}: not a rig; it begins with "format": "{_FORMAT}"')
-    given = words.get("cameras")
-    if not isinstance(given, list):
-        raise SettingsError(f"{source}: cameras is {given!r} where a list is needed")
-    cameras = tuple(
-        rebuild(Camera, one, f"{source}: camera {number}") for number, one in enumerate(given)
-    )
     try:
-        return Rig(str(words.get("name", path.stem)), cameras)
+        return rebuild_rig({"name": path.stem, **words}, str(source))
     except SettingsError as error:
-        raise SettingsError(f"{source}: {error}") from None
+        told = str(error)
+        raise SettingsError(told if told.startswith(str(source)) else f"{source}: {told}") from None
+
+
+def rebuild_rig(words: Mapping[str, Any], place: str) -> Rig:
+    """A rig from what `dataclasses.asdict` made of it.
+
+    Args:
+        words: "name" and "cameras".
+        place: where they were found, for errors.
+
+    Raises:
+        SettingsError: they make no rig.
+    """
+    given = words.get("cameras")
+    if not isinstance(given, list | tuple):
+        raise SettingsError(f"{place}: cameras is {given!r} where a list is needed")
+    cameras = [rebuild(Camera, one, f"{place}: camera {k}") for k, one in enumerate(given)]
+    return Rig(str(words.get("name", "")), tuple(cameras))
 
 
 def _check_numbers(place: str, name: str, values: object, count: int) -> None:

@@ -24,14 +24,47 @@ NOISE = wp.constant(29)
 
 
 @wp.func_native("""
+    const int* sources = remap_from.data + start;
+    const float* rays = (const float*)(remap_ray.data + start);
+    for (int k = 0; k < count; k++) {
+        const int from = sources[k] < 0 ? 0 : sources[k];
+        const int id = ids.data[from];
+        const float w = inverse.data[from];
+        ids_out.data[k] = sources[k] < 0 ? 0 : id;
+        inverse_out.data[k] = sources[k] < 0 ? 0.0f : w * rays[3 * k + 2];
+    }
+""")
+def remap(
+    start: int,
+    count: int,
+    remap_from: wp.array(dtype=int),
+    remap_ray: wp.array(dtype=wp.vec3),
+    ids: wp.array(dtype=int),
+    inverse: wp.array(dtype=float),
+    ids_out: wp.array(dtype=int),
+    inverse_out: wp.array(dtype=float),
+):
+    """Gathers the image of a lens from pinhole faces.
+
+    Args:
+        start: of the camera's rows in the remap arrays.
+        count: pixels.
+        remap_from: pixel of the faces that each pixel shows, -1 outside the lens.
+        remap_ray: how far right of and below that pixel's middle the ray goes through [pixels],
+            0 at the rim of a face; and z of the ray of unit length: 1/z to 1/distance.
+        ids: of the faces.
+        inverse: 1/z of the faces [1/m].
+        ids_out: of the image.
+        inverse_out: 1 / distance to what those pixels show [1/m]: enough for fog.
+    """
+    ...
+
+
+@wp.func_native("""
     for (int k = 0; k < count; k++) {
         const int from = remap_from.data[start + k];
-        ids_out.data[k] = from < 0 ? 0 : ids.data[from];
-        if (from < 0) {
-            inverse_out.data[k] = 0.0f;
-            continue;
-        }
-        const float* remapped = (const float*)remap_ray.data + 3 * (long long)(start + k);
+        if (from < 0) continue;
+        const float* remapped = (const float*)(remap_ray.data + start + k);
         const float here = inverse.data[from];
         float w = here;
         // Rays hit between the middles of pixels; over a plane 1/z is affine, so go on along it.
@@ -46,30 +79,25 @@ NOISE = wp.constant(29)
         inverse_out.data[k] = w * remapped[2];
     }
 """)
-def remap(
+def sharpen(
     start: int,
     count: int,
     stride: int,
     remap_from: wp.array(dtype=int),
     remap_ray: wp.array(dtype=wp.vec3),
-    ids: wp.array(dtype=int),
     inverse: wp.array(dtype=float),
-    ids_out: wp.array(dtype=int),
     inverse_out: wp.array(dtype=float),
 ):
-    """Gathers the image of a lens from pinhole faces.
+    """Gathers the distances of a lens where its rays go through, not at the middles of pixels.
 
     Args:
-        start: of the camera's rows in the remap arrays.
+        start: as for `remap`.
         count: pixels.
         stride: columns of a face.
-        remap_from: pixel of the faces that each pixel shows, -1 outside the lens.
-        remap_ray: how far right of and below that pixel's middle the ray goes through [pixels],
-            0 at the rim of a face; and z of the ray of unit length: 1/z to 1/distance.
-        ids: of the faces.
+        remap_from: as for `remap`.
+        remap_ray: as for `remap`.
         inverse: 1/z of the faces [1/m].
-        ids_out: of the image.
-        inverse_out: 1 / distance along the ray [1/m].
+        inverse_out: 1 / distance along the ray [1/m]; nothing is written outside the lens.
     """
     ...
 
@@ -143,6 +171,10 @@ def write_instances(
     }
 #else
     typedef unsigned int Words __attribute__((vector_size(LANES * 4)));
+    typedef unsigned char Bytes __attribute__((vector_size(LANES * 4)));
+#if defined(__AVX512F__)
+    typedef int Entries __attribute__((vector_size(64)));
+#endif
     for (int first = 0; first < count; first += LANES) {
         const Mask id = *(const AnyMask*)(ids.data + first);
         Vector w = *(const AnyVector*)(inverse.data + first);
@@ -150,10 +182,15 @@ def write_instances(
         t *= t; t *= t; t *= t;
         if (thickness <= 0.0f) t = Vector{} + 1.0f;
         t = (id >> 24) == sky ? Vector{} + 1.0f : t;
+#if defined(__AVX512F__)
+        const Mask packed = (Mask)__builtin_ia32_gathersiv16si(
+            (Entries)(Mask{}), table.data, (Entries)((id & 0xFFFFFF) * 2), 0xFFFF, 4);
+#else
         int colors[LANES];
         for (int k = 0; k < LANES; k++)
             colors[k] = table.data[2 * (ids.data[first + k] & 0xFFFFFF)];
         const Mask packed = *(const AnyMask*)colors;
+#endif
         Words bits = seed + (unsigned int)first * 0x9E3779B9u + (Words)lanes * 0x9E3779B9u;
         bits ^= bits >> 16; bits *= 0x7FEB352Du; bits ^= bits >> 15; bits *= 0x846CA68Bu;
         bits ^= bits >> 16;
@@ -170,15 +207,19 @@ def write_instances(
                 __builtin_elementwise_min(value, Vector{} + 255.0f), Mask);
         }
         const Mask joined = parts[0] | (parts[1] << 8) | (parts[2] << 16);
-        int bytes[LANES];
-        *(AnyMask*)bytes = joined;
-        unsigned char* pixel = image + 3 * first;
-        // Four bytes at once, of which the next pixel overwrites the last; not behind the image.
-        if (first + LANES < count) {
-            for (int k = 0; k < LANES; k++) __builtin_memcpy(pixel + 3 * k, bytes + k, 4);
-        } else {
-            for (int k = 0; k < count - first; k++) __builtin_memcpy(pixel + 3 * k, bytes + k, 3);
-        }
+        const Bytes bytes = (Bytes)joined;
+        const Bytes tight = __builtin_shufflevector(bytes, bytes,
+            0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 16, 17, 18, 20, 21, 22, 24, 25, 26, 28, 29, 30
+#if defined(__AVX512F__)
+            , 32, 33, 34, 36, 37, 38, 40, 41, 42, 44, 45, 46,
+            48, 49, 50, 52, 53, 54, 56, 57, 58, 60, 61, 62,
+            -1, -1, -1, -1, -1, -1, -1, -1
+#endif
+            , -1, -1, -1, -1, -1, -1, -1, -1);
+        // The next pixels overwrite what is behind these; nothing is written behind the image.
+        const int left = 3 * (count - first);
+        if (left >= 4 * LANES) __builtin_memcpy(image + 3 * first, &tight, 4 * LANES);
+        else __builtin_memcpy(image + 3 * first, &tight, left < 3 * LANES ? left : 3 * LANES);
     }
 #endif
 """

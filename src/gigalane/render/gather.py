@@ -12,8 +12,8 @@ from gigalane.render.aim import Frustum, may_see
 from gigalane.render.bodies import MOST_PARTS, PART_PIXELS, Body3, put_road_user
 from gigalane.render.canvas import Canvas, Counts, Reaches
 from gigalane.render.classes import CLASS, FIRST_LIT, INSTANCE, MATERIAL
-from gigalane.render.rasterize import FOCAL, draw_quads
-from gigalane.render.scenery import CELL, LAYER_COUNT, SceneryArrays
+from gigalane.render.rasterize import FOCAL, MASK_BITS, VECTORS, draw_quads
+from gigalane.render.scenery import CELL, SceneryArrays
 from gigalane.sim.lights import light_state
 from gigalane.sim.scene import SceneArrays
 from gigalane.sim.settings import Rules
@@ -57,7 +57,6 @@ def gather(
         How many stretches each layer has.
     """
     record = scenery.maps[map_index]
-    counts = Counts()
     # The box around the pyramid in view, and around the ball within reach.
     low_x = frustum.eye[0] + wp.max(-farthest, farthest * frustum.low[0]) - OVERHANG
     high_x = frustum.eye[0] + wp.min(farthest, farthest * frustum.high[0]) + OVERHANG
@@ -67,30 +66,97 @@ def gather(
     last_column = wp.min(int(wp.floor((high_x - record.grid_x) / CELL)) + 1, record.columns)
     first_row = wp.max(int(wp.floor((low_y - record.grid_y) / CELL)), 0)
     last_row = wp.min(int(wp.floor((high_y - record.grid_y) / CELL)) + 1, record.rows)
+    counts = Counts()
     for row in range(first_row, last_row):
-        for column in range(first_column, last_column):
-            cell = record.cell_start + row * record.columns + column
-            radius = scenery.balls[cell, 3]
-            if radius == 0.0:
-                continue  # nothing there
-            away = wp.vec3(
-                scenery.balls[cell, 0] - frustum.eye[0],
-                scenery.balls[cell, 1] - frustum.eye[1],
-                scenery.balls[cell, 2] - frustum.eye[2],
-            )
-            if not may_see(frustum, away, radius, farthest):
-                continue
-            distance = wp.length(away) - radius
-            first = scenery.offsets[LAYER_COUNT * cell]
-            for layer in range(LAYER_COUNT):
-                last = scenery.offsets[LAYER_COUNT * cell + layer + 1]
-                count = counts[layer]
-                if last > first and distance < reaches[layer]:
-                    ranges[layer, 2 * count] = first
-                    ranges[layer, 2 * count + 1] = last
-                    counts[layer] = count + 1
-                first = last
+        cell = record.cell_start + row * record.columns
+        counts = gather_row(
+            cell + first_column,
+            cell + last_column,
+            scenery.balls,
+            scenery.offsets,
+            reaches,
+            farthest,
+            frustum,
+            counts,
+            ranges,
+        )
     return counts
+
+
+@wp.func_native(
+    VECTORS
+    + MASK_BITS
+    + """
+    const long long stride = balls.shape[1], row = offsets.shape[1], room = ranges.shape[1];
+    auto along = [&](const wp::vec3& normal, Vector x, Vector y, Vector z) {
+        return normal[0] * x + normal[1] * y + normal[2] * z;
+    };
+    for (int cell = first; cell < last; cell += LANES) {
+        const float* ball = balls.data + cell;
+        const Vector x = *(const AnyVector*)ball - frustum.eye[0];
+        const Vector y = *(const AnyVector*)(ball + stride) - frustum.eye[1];
+        const Vector z = *(const AnyVector*)(ball + 2 * stride) - frustum.eye[2];
+        const Vector radius = *(const AnyVector*)(ball + 3 * stride);
+        const Vector square = x * x + y * y + z * z, limit = radius + farthest;
+        // As `aim.may_see`; a ball without radius holds nothing.
+        const Mask seen = (lanes < last - cell) & (radius > 0.0f) & (square < limit * limit)
+            & (along(frustum.forward, x, y, z) + radius >= frustum.near)
+            & (along(frustum.left, x, y, z) + radius >= 0.0f)
+            & (along(frustum.right, x, y, z) + radius >= 0.0f)
+            & (along(frustum.top, x, y, z) + radius >= 0.0f)
+            & (along(frustum.bottom, x, y, z) + radius >= 0.0f);
+        float squares[LANES], radii[LANES];
+        *(AnyVector*)squares = square;
+        *(AnyVector*)radii = radius;
+        for (unsigned waiting = bits_of(seen); waiting; waiting &= waiting - 1) {
+            const int q = first_bit(waiting);
+            const float distance = sqrtf(squares[q]) - radii[q];
+            for (int layer = 0; layer < 6; layer++) {
+                const int* offset = offsets.data + layer * row + cell + q;
+                if (offset[1] == offset[0] || distance >= reaches[layer]) continue;
+                int* range = ranges.data + layer * room + 2 * counts[layer];
+                // Neighbours in a row of cells lie end to end.
+                if (counts[layer] > 0 && range[-1] == offset[0]) {
+                    range[-1] = offset[1];
+                } else {
+                    range[0] = offset[0];
+                    range[1] = offset[1];
+                    counts[layer]++;
+                }
+            }
+        }
+    }
+    return counts;
+"""
+)
+def gather_row(
+    first: int,
+    last: int,
+    balls: wp.array2d(dtype=float),
+    offsets: wp.array2d(dtype=int),
+    reaches: Reaches,
+    farthest: float,
+    frustum: Frustum,
+    counts: Counts,
+    ranges: wp.array2d(dtype=int),
+) -> Counts:
+    """Adds what may be in view of cells side by side.
+
+    Args:
+        first: of the cells.
+        last: of them + 1.
+        balls: see `SceneryArrays`.
+        offsets: see `SceneryArrays`.
+        reaches: how far each layer is drawn [m].
+        farthest: of them [m].
+        frustum: the view.
+        counts: stretches of each layer so far.
+        ranges: where they are.
+
+    Returns:
+        How many stretches each layer has now.
+    """
+    ...
 
 
 @wp.func
@@ -154,9 +220,9 @@ def draw_lights(
         last = canvas.ranges[worker, LIGHT_LAYER, 2 * stretch + 1]
         for quad in range(first, last):
             away = wp.vec3(
-                scenery.quads[quad, 0] - frustum.eye[0],
-                scenery.quads[quad, 4] - frustum.eye[1],
-                scenery.quads[quad, 8] - frustum.eye[2],
+                scenery.quads[0, quad] - frustum.eye[0],
+                scenery.quads[4, quad] - frustum.eye[1],
+                scenery.quads[8, quad] - frustum.eye[2],
             )
             if may_see(frustum, away, 1.5, 1.0e6):
                 if rows == DYNAMIC:
@@ -166,7 +232,7 @@ def draw_lights(
                 state = light_state(rules, road, control, scene.seed[world], time)
                 looks[rows] = _LIGHT_CLASS + state + 256 * (_LIGHT_MATERIAL + state)
                 for k in range(12):
-                    quads[rows, k] = scenery.quads[quad, k]
+                    quads[k, rows] = scenery.quads[k, quad]
                 rows += 1
     draw_dynamic(canvas, worker, rows)
 

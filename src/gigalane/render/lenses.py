@@ -1,8 +1,10 @@
 """Cameras as kernels read them: a pinhole is one face, other lenses are gathered from several.
 
-Their faces are the sides of a cube around the lens, 90° wide, as many as the image shows.
-Each pixel of the image takes the class of the nearest pixel of the face that its ray goes
-through, and the depth where the ray meets the plane seen there.
+Their faces are the sides of a cube around the lens, 90° wide, as many as the image shows, cut to
+the rows that it shows. A panorama that does not look far up or down has the four sides around the
+horizon only, then higher than those of a cube. Each pixel of the image takes the class of the
+nearest pixel of the face that its ray goes through, and the depth where the ray meets the plane
+seen there.
 """
 
 from __future__ import annotations
@@ -32,6 +34,11 @@ _SIDES = np.array(
     ],
     float,
 )
+_LEVEL = (0, 1, 2, 5)
+"""Those of them around the horizon."""
+_STEEP = 0.9
+"""Elevation up to which they alone make a panorama [rad]; chosen: there they are 1.8 times as
+high as wide."""
 
 
 @dataclass(frozen=True)
@@ -128,16 +135,17 @@ def rig_arrays(rig: Rig, reach: Reach, device: str) -> tuple[Any, int]:
     need = 0
     for camera in rig.cameras:
         is_lens = camera.model != "pinhole"
-        own = _cube_faces(camera) if is_lens else [_face(camera, _SIDES[0], 0)]
+        own = [_face(camera, _SIDES[0])]
         record = CameraRecord()
         record.position = wp.vec3(*camera.position_ego)
         record.near, record.far = camera.near, camera.far
-        record.first_face, record.face_count = len(faces), len(own)
-        record.remap_start = sum(map(len, remap_from)) if is_lens else -1
+        record.remap_start = -1
         if is_lens:
-            source, ray = _gather(camera, own)
+            record.remap_start = sum(map(len, remap_from))
+            own, source, ray = _cube(camera)
             remap_from.append(source)
             remap_ray.append(ray)
+        record.first_face, record.face_count = len(faces), len(own)
         cameras.append(record)
         faces += own
         need = max(need, own[-1].start + own[-1].width * own[-1].height)
@@ -158,51 +166,59 @@ def rig_arrays(rig: Rig, reach: Reach, device: str) -> tuple[Any, int]:
     return arrays, max(need, arrays.pixels)
 
 
-def _face(camera: Camera, side: Floats, start: int, size: int | None = None) -> Any:  # noqa: ANN401
-    """One pinhole view of a camera; with a size a side of its cube."""
+def _face(camera: Camera, side: Floats) -> Any:  # noqa: ANN401
+    """One pinhole view of a camera."""
     axes = camera.ego_from_camera @ side.T
     face = FaceRecord()
     face.right, face.down, face.forward = (wp.vec3(*axis) for axis in axes.T)
-    if size is None:
-        face.fx, face.fy, face.cx, face.cy = camera.fx, camera.fy, camera.cx, camera.cy
-        face.width, face.height = camera.width, camera.height
-    else:
-        face.fx = face.fy = face.cx = face.cy = 0.5 * size
-        face.width = face.height = size
-    face.start = start
+    face.fx, face.fy, face.cx, face.cy = camera.fx, camera.fy, camera.cx, camera.cy
+    face.width, face.height, face.start = camera.width, camera.height, 0
     return face
 
 
-def _side_of(rays: Floats) -> NDArray[np.intp]:
-    """Which side of the cube each ray goes through."""
-    return np.stack([rays @ side[2] for side in _SIDES], axis=-1).argmax(axis=-1)
+def _sides_of(camera: Camera, rays: Floats) -> NDArray[np.intp]:
+    """Which side of the cube each ray, (N, 3), goes through."""
+    toward = rays @ _SIDES[:, 2].T
+    if camera.model == "panorama" and np.abs(rays[:, 1]).max() <= np.sin(_STEEP):
+        return np.array(_LEVEL)[toward[:, _LEVEL].argmax(axis=1)]
+    return toward.argmax(axis=1)
 
 
-def _cube_faces(camera: Camera) -> list[Any]:
-    rays, is_lens = pixel_rays(camera)
-    sides = np.unique(_side_of(rays)[is_lens])
+def _cube(camera: Camera) -> tuple[list[Any], NDArray[np.int32], NDArray[np.float32]]:
+    """The faces of a lens, and where on them its pixels look.
+
+    Returns:
+        The faces; for each pixel of the image the canvas pixel it shows, -1 outside the lens; and
+        how its ray passes that, as `finish.sharpen` takes it.
+    """
+    grid, shown = pixel_rays(camera)
+    rays, is_lens = grid.reshape(-1, 3), shown.ravel()
+    side = _sides_of(camera, rays)
+    x, y, z = np.einsum("nij,nj->in", _SIDES[side], rays)
     # As fine as the image at its middle; the cube is finer towards its edges.
     size = int(np.ceil(2.0 * max(camera.fx, camera.fy)))
-    return [
-        _face(camera, _SIDES[side], place * size * size, size) for place, side in enumerate(sides)
-    ]
-
-
-def _gather(camera: Camera, faces: list[Any]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """For each pixel of a lens the canvas pixel it shows, and how its ray passes that."""
-    rays, is_lens = pixel_rays(camera)
-    rays = rays.reshape(-1, 3)
-    side = _side_of(rays)
-    present = np.unique(side[is_lens.ravel()])
-    place = np.searchsorted(present, side).clip(0, len(faces) - 1)
-    axes = _SIDES[side]
-    x, y, z = np.einsum("nij,nj->in", axes, rays)
-    size = faces[0].width
     u, v = 0.5 * size * (x / z + 1.0), 0.5 * size * (y / z + 1.0)
+    is_level = camera.model == "panorama" and set(side) <= set(_LEVEL)
     column = np.clip(np.floor(u), 0, size - 1).astype(np.int32)
-    row = np.clip(np.floor(v), 0, size - 1).astype(np.int32)
-    is_inner = (column > 0) & (column < size - 1) & (row > 0) & (row < size - 1)
+    row = np.floor(v) if is_level else np.clip(np.floor(v), 0, size - 1)
+    row = row.astype(np.int32)
+    faces: list[Any] = []
+    source = np.full(len(rays), -1, np.int32)
+    is_inner = (column > 0) & (column < size - 1)
+    start = 0
+    for number in np.unique(side[is_lens]):
+        mine = is_lens & (side == number)
+        # One row more on both sides, to go on along the plane that a pixel shows.
+        first, last = row[mine].min() - 1, row[mine].max() + 1
+        if not is_level:
+            first, last = max(first, 0), min(last, size - 1)
+        face = _face(camera, _SIDES[number])
+        face.fx = face.fy = face.cx = 0.5 * size
+        face.cy = 0.5 * size - first
+        face.width, face.height, face.start = size, int(last - first + 1), start
+        source[mine] = start + (row[mine] - first) * size + column[mine]
+        is_inner[mine] &= (row[mine] > first) & (row[mine] < last)
+        start += face.width * face.height
+        faces.append(face)
     off = np.stack([u - column - 0.5, v - row - 0.5]) * is_inner
-    source = place * size * size + row * size + column
-    source = np.where(is_lens.ravel(), source, -1).astype(np.int32)
-    return source, np.stack([*off, z], axis=1).astype(np.float32)
+    return faces, source, np.stack([*off, z], axis=1).astype(np.float32)

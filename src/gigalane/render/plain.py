@@ -30,9 +30,9 @@ def corner_of(
     view: wp.array(dtype=float), quads: wp.array2d(dtype=float), quad: int, k: int
 ) -> wp.vec3:
     """Homogeneous pixel coordinates of a corner."""
-    x = quads[quad, k] - view[EYE]
-    y = quads[quad, 4 + k] - view[EYE + 1]
-    z = quads[quad, 8 + k] - view[EYE + 2]
+    x = quads[k, quad] - view[EYE]
+    y = quads[4 + k, quad] - view[EYE + 1]
+    z = quads[8 + k, quad] - view[EYE + 2]
     return wp.vec3(
         view[ROWS] * x + view[ROWS + 1] * y + view[ROWS + 2] * z,
         view[ROWS + 3] * x + view[ROWS + 4] * y + view[ROWS + 5] * z,

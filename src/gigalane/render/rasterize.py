@@ -57,12 +57,22 @@ SKY_SHADES = wp.constant(16)
 FIRST_ENTRY = wp.constant(18)
 TABLE_SIZE = wp.constant(8192)
 """Most entries of a view; what comes later shares the last one."""
+DRESSED = wp.constant(2 * 8192)
+"""Behind the table: whether colours, ground and sky are those of some world, and which look."""
 
 GROUND_CLASS = wp.constant(CLASS["ground"])
 SKY_CLASS = wp.constant(CLASS["sky"])
 
 VECTORS = """
-#if !defined(__CUDA_ARCH__)
+#if defined(__CUDA_ARCH__)
+    enum { LANES = 1 };
+    typedef float Vector;
+    typedef int Mask;
+    typedef float AnyVector;
+    typedef int AnyMask;
+    const Mask lanes = 0;
+    const Vector lane = 0.0f;
+#else
 #if defined(__AVX512F__)
     enum { LANES = 16 };
 #else
@@ -77,177 +87,259 @@ VECTORS = """
     const Vector lane = __builtin_convertvector(lanes, Vector);
 #endif
 """
-"""Vectors of a CPU; loads and stores go through types that allow any alignment."""
+"""Vectors of a CPU, and of a thread of a GPU those of one number; loads and stores go through
+types that allow any alignment."""
+
+MASK_BITS = """
+#if defined(__CUDA_ARCH__)
+    auto bits_of = [](Mask mask) { return mask ? 1u : 0u; };
+    auto first_bit = [](unsigned bits) { return 0; };
+#else
+    typedef bool Bits __attribute__((ext_vector_type(LANES)));
+    auto bits_of = [](Mask mask) {
+        unsigned bits = 0;
+        const Bits packed = __builtin_convertvector(mask, Bits);
+        __builtin_memcpy(&bits, &packed, sizeof(packed));
+        return bits;
+    };
+    auto first_bit = [](unsigned bits) { return __builtin_ctz(bits); };
+#endif
+"""
+"""A mask as bits, to go through what it holds one by one; after `VECTORS`."""
+
+_FIRST_PIXEL = """
+#if defined(__CUDA_ARCH__)
+    auto first_after = [](Vector x) { return (int)ceilf(x - 0.5f); };
+#else
+    auto first_after = [](Vector x) {
+        return __builtin_convertvector(__builtin_elementwise_ceil(x - 0.5f), Mask);
+    };
+#endif
+"""
+"""The first pixel whose middle lies at a coordinate or beyond it."""
 
 
 @wp.func_native(
     VECTORS
+    + MASK_BITS
+    + _FIRST_PIXEL
     + """
     const float* view = view_in.data;
     const float* at = view + 3;
     const float columns = view[12], lines = view[13], nearest = view[14];
     const int width = (int)columns;
+    const long long stride = quads.shape[1];
     float* const depth_canvas = inverse.data + (int)view[30];
     int* const id_canvas = ids.data + (int)view[30];
+    const Vector none = Vector{};
+    // What is kept of the quadrilaterals of a vector until they are drawn, one a column.
+    float Us[4][LANES], Vs[4][LANES], Zs[4][LANES], planes[4][LANES], limits[2][LANES];
+    int spans[2][LANES];
+    // Edges, walked downwards: where and how steep they are, and which lines they cross.
+    float edge_u[8][LANES], slopes[8][LANES], tops[8][LANES], ends[8][LANES];
     for (int range = 0; range < count; range++)
-    for (int quad = ranges.data[2 * range]; quad < ranges.data[2 * range + 1]; quad++) {
+    for (int base = ranges.data[2 * range]; base < ranges.data[2 * range + 1]; base += LANES) {
         // Homogeneous pixel coordinates of the corners.
-        const float* corner = quads.data + 12 * (long long)quad;
-        float U[4], V[4], Z[4];
+        const float* corners = quads.data + base;
+        Vector U[4], V[4], Z[4];
         for (int k = 0; k < 4; k++) {
-            const float x = corner[k] - view[0], y = corner[4 + k] - view[1];
-            const float z = corner[8 + k] - view[2];
+            const Vector x = *(const AnyVector*)(corners + k * stride) - view[0];
+            const Vector y = *(const AnyVector*)(corners + (4 + k) * stride) - view[1];
+            const Vector z = *(const AnyVector*)(corners + (8 + k) * stride) - view[2];
             U[k] = at[0] * x + at[1] * y + at[2] * z;
             V[k] = at[3] * x + at[4] * y + at[5] * z;
             Z[k] = at[6] * x + at[7] * y + at[8] * z;
         }
         // Beyond one side of the image with all four.
-        int before = 0, left = 0, right = 0, above = 0, below = 0;
-        for (int k = 0; k < 4; k++) {
-            before += Z[k] > nearest;
-            left += U[k] <= 0.0f;
-            right += U[k] >= columns * Z[k];
-            above += V[k] <= 0.0f;
-            below += V[k] >= lines * Z[k];
+        Mask before = Z[0] > nearest, all_before = before;
+        Mask left = U[0] <= none, right = U[0] >= columns * Z[0];
+        Mask above = V[0] <= none, below = V[0] >= lines * Z[0];
+        for (int k = 1; k < 4; k++) {
+            const Mask is_before = Z[k] > nearest;
+            before |= is_before;
+            all_before &= is_before;
+            left &= U[k] <= none;
+            right &= U[k] >= columns * Z[k];
+            above &= V[k] <= none;
+            below &= V[k] >= lines * Z[k];
         }
-        if (before == 0 || left == 4 || right == 4 || above == 4 || below == 4) continue;
         // The plane through the first three corners, and which side of it is seen: from outside,
         // corners that run counter-clockwise do so on the screen, v being down.
-        const float ax = U[1] - U[0], ay = V[1] - V[0], az = Z[1] - Z[0];
-        const float bx = U[2] - U[0], by = V[2] - V[0], bz = Z[2] - Z[0];
-        const float nx = ay * bz - az * by, ny = az * bx - ax * bz, nz = ax * by - ay * bx;
-        const float volume = nx * U[0] + ny * V[0] + nz * Z[0];
-        if (volume == 0.0f || (volume > 0.0f && looks.data[quad] >> 30)) continue;
-        // Pixel coordinates, cut off at the nearest depth.
-        float u[8], v[8], most = 0.0f, least = 1.0e9f;
-        int corners = 4;
-        if (before == 4) {
-            for (int k = 0; k < 4; k++) {
-                const float inverse = 1.0f / Z[k];
-                u[k] = U[k] * inverse;
-                v[k] = V[k] * inverse;
-                most = inverse > most ? inverse : most;
-                least = inverse < least ? inverse : least;
-            }
-        } else {
-            corners = 0;
-            for (int k = 0; k < 4; k++) {
-                const int next = (k + 1) & 3;
-                const bool here = Z[k] > nearest, there = Z[next] > nearest;
-                if (here) {
-                    const float inverse = 1.0f / Z[k];
-                    u[corners] = U[k] * inverse;
-                    v[corners++] = V[k] * inverse;
-                    least = inverse < least ? inverse : least;
-                }
-                if (here != there) {
-                    const float share = (nearest - Z[k]) / (Z[next] - Z[k]);
-                    u[corners] = (U[k] + share * (U[next] - U[k])) / nearest;
-                    v[corners++] = (V[k] + share * (V[next] - V[k])) / nearest;
-                }
-            }
-            most = 1.0f / nearest;
+        const Vector ax = U[1] - U[0], ay = V[1] - V[0], az = Z[1] - Z[0];
+        const Vector bx = U[2] - U[0], by = V[2] - V[0], bz = Z[2] - Z[0];
+        const Vector nx = ay * bz - az * by, ny = az * bx - ax * bz, nz = ax * by - ay * bx;
+        const Vector volume = nx * U[0] + ny * V[0] + nz * Z[0];
+        const Mask one_sided = (*(const AnyMask*)(looks.data + base) >> 30) != 0;
+        const Mask hidden = (volume == none) | ((volume > none) & one_sided);
+        const Mask is_there = lanes < ranges.data[2 * range + 1] - base;
+        Mask seen = is_there & before & ((left | right | above | below | hidden) == 0);
+        if (bits_of(seen) == 0) continue;
+        // Pixel coordinates, of those that are not cut off at the nearest depth.
+        Vector u[4], v[4], most = none, least = none + 1.0e9f;
+        for (int k = 0; k < 4; k++) {
+            const Vector inverse = 1.0f / Z[k];
+            u[k] = U[k] * inverse;
+            v[k] = V[k] * inverse;
+            most = inverse > most ? inverse : most;
+            least = inverse < least ? inverse : least;
         }
-        float top = v[0], bottom = v[0], west = u[0], east = u[0];
-        int first = 0;
-        for (int k = 1; k < corners; k++) {
-            if (v[k] < top) { top = v[k]; first = k; }
+        Vector top = v[0], bottom = v[0], west = u[0], east = u[0];
+        for (int k = 1; k < 4; k++) {
+            top = v[k] < top ? v[k] : top;
             bottom = v[k] > bottom ? v[k] : bottom;
             west = u[k] < west ? u[k] : west;
             east = u[k] > east ? u[k] : east;
         }
-        top = top > 0.0f ? top : 0.0f;
-        bottom = bottom < lines ? bottom : lines;
-        west = west > 0.0f ? west : 0.0f;
-        east = east < columns ? east : columns;
-        const int start = (int)ceilf(top - 0.5f), end = (int)ceilf(bottom - 0.5f);
-        if (start >= end || ceilf(west - 0.5f) >= ceilf(east - 0.5f)) continue;
-        // 1/z = a u + b v + c on the plane.
-        const float a = nx / volume, b = ny / volume, c = nz / volume;
-        int id = (looks.data[quad] & 255) << 24;
-        if (view[23] > 0.0f) {
-            int entry = table.data[0];
-            if (entry < 8191) table.data[0] = entry + 1;
-            const int look = looks.data[quad];
-            const int material = (look >> 8) & 255;
-            float shine = 1.0f;
-            if (material < lit_from) {
-                const float ex = corner[1] - corner[0], ey = corner[5] - corner[4];
-                const float ez = corner[9] - corner[8], fx = corner[2] - corner[0];
-                const float fy = corner[6] - corner[4], fz = corner[10] - corner[8];
-                const float mx = ey * fz - ez * fy, my = ez * fx - ex * fz, mz = ex * fy - ey * fx;
-                const float facing = mx * (corner[0] - view[0]) + my * (corner[4] - view[1])
-                    + mz * (corner[8] - view[2]);
-                const float size = sqrtf(mx * mx + my * my + mz * mz);
-                float sun = (mx * view[19] + my * view[20] + mz * view[21]) / size;
-                sun = facing > 0.0f ? -sun : sun;
-                shine = view[22] + (1.0f - view[22]) * (sun > 0.0f ? sun : 0.0f);
-            }
-            int color = 0;
-            for (int k = 0; k < 3; k++) {
-                const float part = view[32 + 3 * material + k] * shine;
-                color |= (int)((part < 1.0f ? part : 1.0f) * 1023.0f) << (10 * k);
-            }
-            table.data[2 * entry] = color;
-            table.data[2 * entry + 1] = (look >> 16) & 0x3FFF;
-            id |= entry;
+        top = top > none ? top : none;
+        bottom = bottom < lines ? bottom : none + lines;
+        west = west > none ? west : none;
+        east = east < columns ? east : none + columns;
+        const Mask start = first_after(top), end = first_after(bottom);
+        // Those between the middles of pixels cover none.
+        const Mask missed = (start >= end) | (first_after(west) >= first_after(east));
+        seen &= (all_before & missed) == 0;
+        unsigned waiting = bits_of(seen);
+        if (waiting == 0) continue;
+        const unsigned whole = bits_of(all_before);
+        for (int k = 0; k < 4; k++) {
+            const int next = (k + 1) & 3;
+            const Mask falls = v[next] > v[k];
+            *(AnyVector*)edge_u[k] = falls ? u[k] : u[next];
+            *(AnyVector*)slopes[k] = (u[next] - u[k]) / (v[next] - v[k]);
+            *(AnyVector*)tops[k] = falls ? v[k] : v[next];
+            *(AnyVector*)ends[k] = falls ? v[next] : v[k];
+            *(AnyVector*)Us[k] = U[k];
+            *(AnyVector*)Vs[k] = V[k];
+            *(AnyVector*)Zs[k] = Z[k];
         }
-        // Down both sides from the top corner; clockwise on the screen the next one is right.
-        const int rightward = volume > 0.0f ? 1 : corners - 1, leftward = corners - rightward;
-        int l = first, r = first, steps = 0;
-        int ln = l + leftward, rn = r + rightward;
-        ln -= ln >= corners ? corners : 0;
-        rn -= rn >= corners ? corners : 0;
-        float l_slope = v[ln] > v[l] ? (u[ln] - u[l]) / (v[ln] - v[l]) : 0.0f;
-        float r_slope = v[rn] > v[r] ? (u[rn] - u[r]) / (v[rn] - v[r]) : 0.0f;
-#if !defined(__CUDA_ARCH__)
-        const Vector low = Vector{} + least, high = Vector{} + most;
-#endif
-        for (int line = start; line < end; line++) {
-            const float middle = (float)line + 0.5f;
-            while (v[ln] <= middle && steps < corners) {
-                l = ln;
-                ln += leftward;
-                ln -= ln >= corners ? corners : 0;
-                l_slope = (u[ln] - u[l]) / (v[ln] - v[l]);
-                steps++;
+        *(AnyVector*)planes[0] = nx;
+        *(AnyVector*)planes[1] = ny;
+        *(AnyVector*)planes[2] = nz;
+        *(AnyVector*)planes[3] = volume;
+        *(AnyVector*)limits[0] = least;
+        *(AnyVector*)limits[1] = most;
+        *(AnyMask*)spans[0] = start;
+        *(AnyMask*)spans[1] = end;
+        for (; waiting; waiting &= waiting - 1) {
+            const int q = first_bit(waiting);
+            const float volume = planes[3][q];
+            int edges = 4;
+            if (!(whole >> q & 1)) {
+                // Cut off at the nearest depth: the corners anew.
+                float u[8], v[8], least = 1.0e9f, top = 1.0e9f, bottom = -1.0e9f;
+                edges = 0;
+                for (int k = 0; k < 4; k++) {
+                    const int next = (k + 1) & 3;
+                    const float z = Zs[k][q], beyond = Zs[next][q];
+                    if (z > nearest) {
+                        const float inverse = 1.0f / z;
+                        u[edges] = Us[k][q] * inverse;
+                        v[edges++] = Vs[k][q] * inverse;
+                        least = inverse < least ? inverse : least;
+                    }
+                    if (z > nearest != beyond > nearest) {
+                        const float share = (nearest - z) / (beyond - z);
+                        u[edges] = (Us[k][q] + share * (Us[next][q] - Us[k][q])) / nearest;
+                        v[edges++] = (Vs[k][q] + share * (Vs[next][q] - Vs[k][q])) / nearest;
+                    }
+                }
+                for (int k = 0; k < edges; k++) {
+                    const int next = k + 1 < edges ? k + 1 : 0;
+                    const bool falls = v[next] > v[k];
+                    edge_u[k][q] = falls ? u[k] : u[next];
+                    slopes[k][q] = (u[next] - u[k]) / (v[next] - v[k]);
+                    tops[k][q] = falls ? v[k] : v[next];
+                    ends[k][q] = falls ? v[next] : v[k];
+                    top = v[k] < top ? v[k] : top;
+                    bottom = v[k] > bottom ? v[k] : bottom;
+                }
+                limits[0][q] = least;
+                limits[1][q] = 1.0f / nearest;
+                spans[0][q] = (int)ceilf((top > 0.0f ? top : 0.0f) - 0.5f);
+                spans[1][q] = (int)ceilf((bottom < lines ? bottom : lines) - 0.5f);
             }
-            while (v[rn] <= middle && steps < corners) {
-                r = rn;
-                rn += rightward;
-                rn -= rn >= corners ? corners : 0;
-                r_slope = (u[rn] - u[r]) / (v[rn] - v[r]);
-                steps++;
+            // 1/z = a u + b v + c on the plane.
+            const float a = planes[0][q] / volume, b = planes[1][q] / volume;
+            const float c = planes[2][q] / volume;
+            const int look = looks.data[base + q];
+            int id = (look & 255) << 24;
+            if (view[23] > 0.0f) {
+                int entry = table.data[0];
+                if (entry < 8191) table.data[0] = entry + 1;
+                const float* x = corners + q;
+                const float *y = x + 4 * stride, *z = x + 8 * stride;
+                const int material = (look >> 8) & 255;
+                float shine = 1.0f;
+                if (material < lit_from) {
+                    const float ex = x[stride] - x[0], ey = y[stride] - y[0];
+                    const float ez = z[stride] - z[0], fx = x[2 * stride] - x[0];
+                    const float fy = y[2 * stride] - y[0], fz = z[2 * stride] - z[0];
+                    const float mx = ey * fz - ez * fy, my = ez * fx - ex * fz;
+                    const float mz = ex * fy - ey * fx;
+                    const float facing = mx * (x[0] - view[0]) + my * (y[0] - view[1])
+                        + mz * (z[0] - view[2]);
+                    const float size = sqrtf(mx * mx + my * my + mz * mz);
+                    float sun = (mx * view[19] + my * view[20] + mz * view[21]) / size;
+                    sun = facing > 0.0f ? -sun : sun;
+                    shine = view[22] + (1.0f - view[22]) * (sun > 0.0f ? sun : 0.0f);
+                }
+                int color = 0;
+                for (int k = 0; k < 3; k++) {
+                    const float part = view[32 + 3 * material + k] * shine;
+                    color |= (int)((part < 1.0f ? part : 1.0f) * 1023.0f) << (10 * k);
+                }
+                table.data[2 * entry] = color;
+                table.data[2 * entry + 1] = (look >> 16) & 0x3FFF;
+                id |= entry;
             }
-            float from = u[l] + l_slope * (middle - v[l]), to = u[r] + r_slope * (middle - v[r]);
-            from = from > 0.0f ? from : 0.0f;
-            to = to < columns ? to : columns;
-            const int x0 = (int)ceilf(from - 0.5f), x1 = (int)ceilf(to - 0.5f);
-            const float w0 = b * middle + c + a * 0.5f;
-            float* depths = depth_canvas + (long long)line * width;
-            int* names = id_canvas + (long long)line * width;
+            const Vector low = none + limits[0][q], high = none + limits[1][q];
+            for (int line = spans[0][q]; line < spans[1][q]; line += LANES) {
+                // Of a vector of lines, where the first and the last edge crosses them.
+                const Vector middle = (float)line + lane + 0.5f;
+                Vector from = none + columns, to = none;
+                for (int k = 0; k < edges; k++) {
+                    const Vector x = edge_u[k][q] + slopes[k][q] * (middle - tops[k][q]);
+                    const Mask crosses = (tops[k][q] <= middle) & (ends[k][q] > middle);
+                    from = (crosses & (x < from)) ? x : from;
+                    to = (crosses & (x > to)) ? x : to;
+                }
+                from = from > none ? from : none;
+                to = to < columns ? to : none + columns;
+                int firsts[LANES], lasts[LANES];
+                float starts[LANES];
+                *(AnyMask*)firsts = first_after(from);
+                *(AnyMask*)lasts = first_after(to);
+                *(AnyVector*)starts = b * middle + c + a * 0.5f;
+                const int left_over = spans[1][q] - line;
+                for (int row = 0; row < (left_over < LANES ? left_over : LANES); row++) {
+                    const float w0 = starts[row];
+                    const int x1 = lasts[row];
+                    float* depths = depth_canvas + (long long)(line + row) * width;
+                    int* names = id_canvas + (long long)(line + row) * width;
+                    for (int x = firsts[row]; x < x1; x += LANES) {
+                        const Vector old = *(const AnyVector*)(depths + x);
+                        Vector w = (w0 + a * (float)x) + a * lane;
+                        w = w > low ? w : low;
+                        w = w < high ? w : high;
+                        const Mask wins = (w > keep * old) & (lanes < x1 - x);
 #if defined(__CUDA_ARCH__)
-            for (int x = x0; x < x1; x++) {
-                float w = w0 + a * (float)x;
-                w = w < least ? least : w > most ? most : w;
-                if (w > keep * depths[x]) {
-                    depths[x] = w;
-                    names[x] = id;
+                        if (wins) {
+                            depths[x] = w;
+                            names[x] = id;
+                        }
+#elif defined(__AVX512F__)
+                        const unsigned short bits = (unsigned short)bits_of(wins);
+                        __builtin_ia32_storeups512_mask(depths + x, w, bits);
+                        __builtin_ia32_storedqusi512_mask(names + x, Mask{} + id, bits);
+#else
+                        // Whole vectors: what lies beyond the span is written back as it was.
+                        const Mask name = *(const AnyMask*)(names + x);
+                        *(AnyVector*)(depths + x) = wins ? w : old;
+                        *(AnyMask*)(names + x) = wins ? Mask{} + id : name;
+#endif
+                    }
                 }
             }
-#else
-            // Whole vectors: what lies beyond the span is written back as it was.
-            for (int x = x0; x < x1; x += LANES) {
-                const Vector old = *(const AnyVector*)(depths + x);
-                const Mask name = *(const AnyMask*)(names + x);
-                Vector w = (w0 + a * (float)x) + a * lane;
-                w = w > low ? w : low;
-                w = w < high ? w : high;
-                const Mask wins = (w > keep * old) & (lanes < x1 - x);
-                *(AnyVector*)(depths + x) = wins ? w : old;
-                *(AnyMask*)(names + x) = wins ? Mask{} + id : name;
-            }
-#endif
         }
     }
 """
@@ -268,8 +360,8 @@ def draw_quads(
 
     Args:
         view_in: the view.
-        quads: (N, 12) x, y and z of the corners [m], local frame.
-        looks: (N,) what each is, see `gigalane.render.classes`.
+        quads: (12, N + 16) x, y and z of the corners [m], local frame.
+        looks: (N + 16,) what each is, see `gigalane.render.classes`.
         ranges: first and last + 1 of each stretch of quadrilaterals to draw.
         count: of stretches.
         keep: what is there gives way where the new 1/z exceeds it times this: 1 hides what is

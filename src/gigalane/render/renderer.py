@@ -19,14 +19,19 @@ from gigalane.render.classes import BASE_COLORS
 from gigalane.render.gather import DYNAMIC, OVERHANG
 from gigalane.render.lenses import Reach, rig_arrays
 from gigalane.render.rasterize import PALETTE, TABLE_SIZE
-from gigalane.render.scenery import CELL, LAYER_COUNT, Scenery, compile_scenery, stack_scenery
+from gigalane.render.scenery import (
+    CELL,
+    LAYER_COUNT,
+    SPARE,
+    Scenery,
+    compile_scenery,
+    stack_scenery,
+)
 from gigalane.render.views import render_by_turns, render_each
 from gigalane.sim.simulator import Simulator
 from gigalane.sim.turns import Team
 
 OUTPUTS = ("rgb", "class_id", "depth", "instance")
-SPARE = 16
-"""Pixels behind a canvas: loops run over whole vectors."""
 GPU_VIEWS = 4096
 """Views that a GPU draws at once; each needs a canvas."""
 
@@ -111,6 +116,7 @@ class CameraRenderer:
     def change_appearance(self, appearance: Appearance) -> None:
         """Has the worlds look different from the next image on."""
         self.appearance = appearance
+        self._canvas.table.zero_()  # no colours are known
         self._looks = looks_of(appearance)
         self._team = Team(self._record, self._views, self._threads) if self._on_cpu else None
 
@@ -193,8 +199,8 @@ def _canvas(rows: int, pixels: int, rig: Any, device: str, cells: int) -> Any:  
         "lens_inverse": ((rows, _padded(image)), float),
         "ranges": ((rows, LAYER_COUNT, 2 * cells), int),
         "stretch": ((rows, 16), int),
-        "quads": ((rows, DYNAMIC, 12), float),
-        "looks": ((rows, DYNAMIC), int),
+        "quads": ((rows, 12, DYNAMIC + SPARE), float),
+        "looks": ((rows, DYNAMIC + SPARE), int),
     }
     for name, (shape, kind) in shapes.items():
         setattr(canvas, name, wp.zeros(shape, dtype=kind, device=device))
@@ -202,5 +208,5 @@ def _canvas(rows: int, pixels: int, rig: Any, device: str, cells: int) -> Any:  
 
 
 def _padded(count: int) -> int:
-    """Numbers of a row: whole cache lines, and room for a vector more."""
+    """Numbers of a row: whole cache lines, and room for a vector more than is asked for."""
     return (count + SPARE + 15) // 16 * 16 + 16

@@ -38,6 +38,8 @@ LAYERS = ("surface", "road", "paint", "small", "upright", "light")
 LAYER_COUNT = wp.constant(len(LAYERS))
 CELL = wp.constant(20.0)
 """Side of a grid cell [m]; chosen: a view asks for about a hundred of them."""
+SPARE = 16
+"""Rows behind the last one of anything: loops run over whole vectors."""
 QUAD = 12
 """Numbers of a quadrilateral: x of its corners, then y, then z."""
 
@@ -58,11 +60,11 @@ class SceneryArrays:
     """The scenery of every map of a batch, end to end."""
 
     maps: wp.array(dtype=SceneryRecord)
-    # (LAYER_COUNT * cells + 1) first quadrilateral of each layer of each cell
-    offsets: wp.array(dtype=int)
-    balls: wp.array2d(dtype=float)  # (cells, 4) middle and radius of what is in a cell [m]
-    quads: wp.array2d(dtype=float)  # (quads, QUAD) [m]
-    looks: wp.array(dtype=int)  # (quads) see `gigalane.render.classes.look_of`
+    # (LAYER_COUNT, cells + 1) first quadrilateral of each cell; the last one's end
+    offsets: wp.array2d(dtype=int)
+    balls: wp.array2d(dtype=float)  # (4, cells + SPARE) middle and radius of what is in one [m]
+    quads: wp.array2d(dtype=float)  # (QUAD, quads + SPARE) [m], layer by layer
+    looks: wp.array(dtype=int)  # (quads + SPARE) see `gigalane.render.classes.look_of`
     links: wp.array(dtype=int)  # (quads) of lights: index into `MapArrays.controls`, else -1
 
 
@@ -181,30 +183,36 @@ def stack_scenery(sceneries: Sequence[Scenery], device: str) -> Any:  # noqa: AN
         sceneries: in the order that `SceneArrays.map_index` counts.
         device: Warp device name.
     """
-    records, cells, quads, stop_lines = [], 0, 0, 0
-    offsets: list[NDArray[np.int32]] = []
+    records, cells, stop_lines = [], 0, 0
+    layers: list[NDArray[np.intp]] = []
     links: list[NDArray[np.int32]] = []
     for one in sceneries:
         records.append((*one.grid, one.columns, one.rows, cells))
-        # The last offset of a map is the first of the next.
-        offsets.append(one.offsets[:-1] + np.int32(quads))
+        layers.append(np.diff(one.offsets).reshape(-1, len(LAYERS)))
         links.append(np.where(one.links >= 0, one.links + stop_lines, -1).astype(np.int32))
         cells += len(one.balls)
-        quads += len(one.quads)
         stop_lines += one.stop_lines
-    offsets.append(np.array([quads], np.int32))
+    # By cells and layers, as each map has them, to by layers and cells.
+    counts = np.concatenate(layers)
+    layer = np.repeat(np.tile(np.arange(len(LAYERS)), cells), counts.ravel())
+    order = np.argsort(layer, kind="stable")
+    ends = np.cumsum(counts.T.ravel()).reshape(len(LAYERS), cells)
+    offsets = np.column_stack([ends[:, 0] - counts[0], ends]).astype(np.int32)
+    spare = np.zeros(SPARE, np.int32)
+    quads = np.concatenate([one.quads for one in sceneries])[order]
+    looks = np.concatenate([one.looks for one in sceneries])[order]
     arrays = SceneryArrays()
     kind = np.dtype(SceneryRecord.numpy_dtype())
     arrays.maps = wp.array(np.array(records, kind), dtype=SceneryRecord, device=device)
-    arrays.offsets = wp.array(np.concatenate(offsets), dtype=int, device=device)
-    arrays.balls = wp.array(
-        np.concatenate([one.balls for one in sceneries]), dtype=float, device=device
-    )
-    arrays.quads = wp.array(
-        np.concatenate([one.quads for one in sceneries]), dtype=float, device=device
-    )
-    arrays.looks = wp.array(
-        np.concatenate([one.looks for one in sceneries]), dtype=int, device=device
-    )
-    arrays.links = wp.array(np.concatenate(links), dtype=int, device=device)
+    arrays.offsets = wp.array(offsets, dtype=int, device=device)
+    balls = _in_columns(np.concatenate([one.balls for one in sceneries]))
+    arrays.balls = wp.array(balls, dtype=float, device=device)
+    arrays.quads = wp.array(_in_columns(quads), dtype=float, device=device)
+    arrays.looks = wp.array(np.concatenate([looks, spare]), dtype=int, device=device)
+    arrays.links = wp.array(np.concatenate(links)[order], dtype=int, device=device)
     return arrays
+
+
+def _in_columns(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows (N, K) as (K, N + SPARE), the spare ones 0."""
+    return np.ascontiguousarray(np.pad(rows, ((0, SPARE), (0, 0))).T)

@@ -19,6 +19,7 @@ from gigalane.render.classes import MATERIAL
 from gigalane.render.finish import (
     FOG,
     remap,
+    sharpen,
     write_classes,
     write_colors,
     write_depths,
@@ -34,6 +35,7 @@ from gigalane.render.gather import (
 from gigalane.render.rasterize import (
     AMBIENT,
     COLORED,
+    DRESSED,
     FIRST_ENTRY,
     GROUND_CLASS,
     GROUND_ENTRY,
@@ -118,9 +120,14 @@ def draw_view(
     is_colored = pictures.rgb.shape[0] > 0
     view[COLORED] = wp.where(is_colored or pictures.instance.shape[0] > 0, 1.0, 0.0)
     table[0] = FIRST_ENTRY
+    look = look_seed(appearance, world_seed)
     if is_colored:
-        zenith = dress(appearance, world_seed, rig.colors, view)
-        open_table(view, table, zenith)
+        # The view before was mostly one of the same world.
+        if table[DRESSED] == 0 or table[DRESSED + 1] != int(look):
+            zenith = dress(appearance, world_seed, rig.colors, view)
+            open_table(view, table, zenith)
+            table[DRESSED] = 1
+            table[DRESSED + 1] = int(look)
     else:
         for entry in range(1, FIRST_ENTRY):
             table[2 * entry + 1] = 0
@@ -140,7 +147,6 @@ def draw_view(
         if appearance.camera_turn > 0.0:
             turn = appearance.camera_turn * seat(appearance, world_seed, agent, camera_index, 3)
         map_index = scene.map_index[world]
-        paint = look_seed(appearance, world_seed)
         for k in range(camera.face_count):
             face = rig.faces[camera.first_face + k]
             aim(view, camera, face, pose, shift, turn, scene.boxes[world, 2, agent])
@@ -160,7 +166,7 @@ def draw_view(
             )
             draw_road_users(
                 scene,
-                paint,
+                look,
                 world,
                 agent,
                 wp.min(rig.body_reach, camera.far),
@@ -172,38 +178,40 @@ def draw_view(
             fill_background(view, ground, (SKY_CLASS << 24) | SKY_ENTRY, ids, inverse)
     else:
         blank(canvas, worker, rig.pixels)
-    grain = stream(
-        look_seed(appearance, world_seed), 64 * agent + camera_index, scene.clock[world], GRAIN
-    )
+    grain = stream(look, 64 * agent + camera_index, scene.clock[world], GRAIN)
     start = wp.int64(number) * wp.int64(rig.pixels)
     farthest = 1.0 / camera.far
     # The counter has counted: from here on entry 0 is what pixels outside a lens show, nothing.
     table[0] = 0
     if there and camera.remap_start >= 0:
+        lens_ids = canvas.lens_ids[worker]
+        lens_inverse = canvas.lens_inverse[worker]
         remap(
             camera.remap_start,
             rig.pixels,
-            rig.faces[camera.first_face].width,
             rig.remap_from,
             rig.remap_ray,
             ids,
             inverse,
-            canvas.lens_ids[worker],
-            canvas.lens_inverse[worker],
+            lens_ids,
+            lens_inverse,
         )
-        write(
-            pictures,
-            view,
-            table,
-            canvas.lens_ids[worker],
-            canvas.lens_inverse[worker],
-            farthest,
-            grain,
-            rig.pixels,
-            start,
-        )
+        write_looks(pictures, view, table, lens_ids, lens_inverse, grain, rig.pixels, start)
+        if pictures.depth.shape[0] > 0:
+            sharpen(
+                camera.remap_start,
+                rig.pixels,
+                rig.faces[camera.first_face].width,
+                rig.remap_from,
+                rig.remap_ray,
+                inverse,
+                lens_inverse,
+            )
+            write_depths(lens_inverse, farthest, rig.pixels, start, pictures.depth)
     else:
-        write(pictures, view, table, ids, inverse, farthest, grain, rig.pixels, start)
+        write_looks(pictures, view, table, ids, inverse, grain, rig.pixels, start)
+        if pictures.depth.shape[0] > 0:
+            write_depths(inverse, farthest, rig.pixels, start, pictures.depth)
 
 
 @wp.func
@@ -215,22 +223,19 @@ def blank(canvas: Canvas, worker: int, pixels: int):
 
 
 @wp.func
-def write(
+def write_looks(
     pictures: Pictures,
     view: wp.array(dtype=float),
     table: wp.array(dtype=int),
     ids: wp.array(dtype=int),
     inverse: wp.array(dtype=float),
-    farthest: float,
     grain: wp.uint32,
     pixels: int,
     start: wp.int64,
 ):
-    """Writes the images that are wanted."""
+    """Writes the images that are wanted, all but depth."""
     if pictures.class_id.shape[0] > 0:
         write_classes(ids, pixels, start, pictures.class_id)
-    if pictures.depth.shape[0] > 0:
-        write_depths(inverse, farthest, pixels, start, pictures.depth)
     if pictures.instance.shape[0] > 0:
         write_instances(table, ids, pixels, start, pictures.instance)
     if pictures.rgb.shape[0] > 0:

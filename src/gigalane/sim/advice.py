@@ -1,4 +1,4 @@
-"""What the scripted driver would do in a policy driver's place, as the index of an action.
+"""What the scripted driver would do in a policy driver's place, as an action of the policy's.
 
 A learner that is told so from its first step drives sensibly within minutes and leaves its
 teacher behind by reward (kickstarting: Schmitt et al. 2018, arXiv 1803.03835).
@@ -28,6 +28,9 @@ from gigalane.sim.traffic import drive_by_script
 
 NO_ADVICE = wp.constant(-1)
 """For slots that the script has no opinion on: walkers, empty slots, those that do not learn."""
+
+NO_COMMAND = wp.constant(-1000.0)
+"""The same, in the place of an acceleration [m/s²]."""
 
 PLAN_STEP = wp.constant(0.3)
 """Steps of the look-ahead [s]; shorter ones would not show what a jerk does (chosen)."""
@@ -148,33 +151,65 @@ def advise(
     advice[world, agent] = told
 
 
+@wp.kernel(enable_backward=False)
+def advise_commands(
+    # settings
+    rules: Rules,
+    first_world: int,
+    # map
+    road: MapArrays,
+    # scene
+    scene: SceneArrays,
+    # out
+    advice: wp.array3d(dtype=float),
+):
+    """The same as the acceleration and the wheel angle that the script asks for itself."""
+    world, agent = wp.tid()
+    world = world + first_world
+    told = wp.vec2(NO_COMMAND, 0.0)
+    traits = scene.traits[world, agent]
+    learns = scene.status[world, agent] == ACTIVE and traits.driver == POLICY
+    if learns and traits.kind != PEDESTRIAN:
+        told = drive_by_script(rules, road, scene, world, agent, scene.agent_count[world])
+    advice[world, agent, 0] = told[0]
+    advice[world, agent, 1] = told[1]
+
+
 class Advisor:
     """Knows what the scripted driver would do in the place of each driver that learns.
 
     Attributes:
-        advice: (worlds, agents) int32 Warp array of indices of jerk12 actions; NO_ADVICE where
-            the script has no opinion. It changes at every `look`.
+        advice: Warp array that changes at every `look`: (worlds, agents) int32 indices of jerk12
+            actions, NO_ADVICE where the script has no opinion; or (worlds, agents, 2) float32
+            accelerations [m/s²] and wheel angles [rad], the former NO_COMMAND there.
     """
 
     def __init__(self, simulator: Simulator) -> None:
         """Prepares to look at the worlds of a simulator.
 
         Raises:
-            SettingsError: if its actions are not the discrete jerks.
+            SettingsError: if its actions are of another kind.
         """
         settings = simulator.settings
-        if settings.action != "jerk12":
-            raise SettingsError(f"action={settings.action!r}: advice is for 'jerk12' alone")
+        if settings.action not in ("jerk12", "acceleration_steering"):
+            raise SettingsError(
+                f"action={settings.action!r}: advice is for 'jerk12' and 'acceleration_steering'"
+            )
         device = simulator.device
         load_kernels(advise, device)
         traffic = replace(settings.traffic, script="idm")
         rules = rules_of(replace(settings, traffic=traffic), simulator.road_tokens)
         worlds, agents = simulator.shape
-        self.advice = wp.full(simulator.shape, NO_ADVICE, dtype=wp.int32, device=device)
+        is_discrete = simulator.action_space.is_discrete
+        self.advice: Any = (
+            wp.full(simulator.shape, NO_ADVICE, dtype=wp.int32, device=device)
+            if is_discrete
+            else wp.full((*simulator.shape, 2), NO_COMMAND, dtype=wp.float32, device=device)
+        )
         threads = simulator.threads if wp.get_device(device).is_cpu else 1
         self._launches: list[Any] = [
             wp.launch(
-                advise,
+                advise if is_discrete else advise_commands,
                 dim=(count, agents),
                 inputs=[rules, first, simulator.road, simulator.scene, self.advice],
                 device=device,

@@ -8,6 +8,7 @@ route, conditioning), so that a camera policy can replace the seen slots and kee
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
 
 ROAD_FEATURES = 6
 """x, y [m, scaled], direction cos, sin, half width [m, scaled], kind (+1 lane, -1 road edge)."""
@@ -15,6 +16,21 @@ PARTNER_FEATURES = 10
 """x, y, heading cos, sin, relative velocity x, y, length, width, z difference, kind."""
 CONTROL_FEATURES = 6
 """distance to the line, x, y, state (go, caution, stop)."""
+
+LANE_NUMBERS = (0, 1, 2, 46, 51)
+"""Where `given` tells what only a map and a place on it would: offset from the lane's centre,
+heading relative to the lane, curvature, whether the centre lies on the lane, half its width."""
+
+
+class RowLayout(Protocol):
+    """What the rows of some kind of observation hold; a dataclass, and equal ones mean the same."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def width(self) -> int:
+        """Numbers in a row."""
+        ...
 
 
 @dataclass(frozen=True)

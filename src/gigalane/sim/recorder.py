@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from gigalane.maps.arrays import MapArrays
 from gigalane.maps.road import RoadMap
 from gigalane.sim.lights import light_state
-from gigalane.sim.recording import Recording
+from gigalane.sim.recording import SEED_SETTING, Recording
 from gigalane.sim.scene import (
     ABSENT,
     BOX_CHANNELS,
@@ -115,7 +115,8 @@ class Recorder:
             reward_names=simulator.reward_names,
             persona_names=PERSONA_NAMES,
             title=self._title,
-            settings=asdict(simulator.settings),
+            settings=asdict(simulator.settings)
+            | {SEED_SETTING: int(simulator.scene.seed.numpy()[self.world])},
             **arrays,
         )
 

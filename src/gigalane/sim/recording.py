@@ -35,6 +35,9 @@ MAX_EVENTS = 32
 LIGHT_STATE_NAMES = ("off", "green", "yellow", "red")
 """What the numbers in `Recording.light_state` mean."""
 
+SEED_SETTING = "world_seed"
+"""Name in `Recording.settings` of the seed of the world: vehicles take their colours from it."""
+
 FOREIGN = "not a gigalane recording, or damaged; name one that `evaluate --record` wrote"
 
 _ARRAYS: dict[str, tuple[DTypeLike, tuple[str | int, ...]]] = {

@@ -8,7 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gigalane.policies.entity import Decision, EntityPolicy
+from gigalane.policies.actor_critic import AnyPolicy, Decision
+from gigalane.train.guidance import SILENT
 from gigalane.worlds.world import AdvisedWorld, World
 
 
@@ -27,7 +28,7 @@ class SelfPlayActor:
 
     def __init__(
         self,
-        policy: EntityPolicy,
+        policy: AnyPolicy,
         generator: torch.Generator,
         rows_before: int = 0,
         rows_after: int = 0,
@@ -53,7 +54,7 @@ class Rollout:
     """An observer that keeps the transitions of a roll-out.
 
     Attributes:
-        observation: (steps, rows, width) float16, what the action answered to.
+        observation: (steps, rows, width) as the world gives it, what the action answered to.
         action: (steps, rows) int64, or (steps, rows, size) float32.
         log_prob: (steps, rows), of the action when it was chosen.
         value: (steps + 1, rows), expected return at each observation; the last is `bootstrap`.
@@ -63,8 +64,9 @@ class Rollout:
         active: (steps, rows) bool, the transition happened.
         learn: (steps, rows) bool, and may be learned from.
         dt: (steps, rows) [s], the row's time step.
-        advice: (steps, rows) int64, what the scripted driver would have done; -1 where nobody
-            asked or it has no opinion.
+        events: (steps, rows) int32 bit masks, the facts of the step.
+        advice: (steps, rows) int64, or (steps, rows, size) float32: what the scripted driver
+            would have done; see `AdvisedWorld` for where it was silent or nobody asked.
         is_told: whether to ask.
     """
 
@@ -76,13 +78,14 @@ class Rollout:
         def room(count: int, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
             return torch.zeros(count, rows, *shape, dtype=dtype, device=device)
 
-        self.observation = room(steps, world.layout.width, dtype=torch.float16)
+        self.observation = room(steps, world.layout.width, dtype=world.observation.dtype)
         self.action = (
             room(steps, dtype=torch.int64) if space.is_discrete else room(steps, space.size)
         )
-        self.advice, self.is_told = room(steps, dtype=torch.int64) - 1, False
+        self.advice, self.is_told = torch.full_like(self.action, SILENT), False
         self.log_prob, self.value = room(steps), room(steps + 1)
         self.reward, self.dt = room(steps), room(steps)
+        self.events = room(steps, dtype=torch.int32)
         flags = [room(steps, dtype=torch.bool) for _ in range(4)]
         self.terminated, self.truncated, self.active, self.learn = flags
 
@@ -105,6 +108,7 @@ class Rollout:
         self.reward[step] = world.reward
         self.terminated[step] = world.terminated
         self.truncated[step] = world.truncated
+        self.events[step] = world.events
 
     def bootstrap(self, world: World) -> None:
         """Asks the policy for the value of the state that the roll-out ended in."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gigalane.networks.distributions import Distribution
+from gigalane.networks.distributions import Beta, Distribution
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,34 @@ class GuidanceSettings:
         return self.weight * (1.0 - samples / self.samples)
 
 
+SILENT = -1000
+"""In the place of an action, or of its first number: nothing is told."""
+SURENESS = (20.0, 60.0)
+"""How sure the script is of its acceleration and of its steering: α + β - 2 of the distribution
+that stands for each, which are then about a fifth and an eighth of the span wide (chosen)."""
+
+
 def divergence_from_advice(distribution: Distribution, advice: Tensor) -> Tensor:
-    """KL(advice || policy) of each row: the advice is one sure action, so -log of its probability.
+    """How far each row's policy is from what it was told [nat].
+
+    An index is one sure action: KL(advice || policy) is -log of its probability. A number between
+    bounds stands for a Beta distribution with its mode there, and KL(policy || advice) is added
+    up over numbers: a density at one point has no bound.
 
     Args:
-        distribution: the policy's, over discrete actions.
-        advice: (rows,) indices of actions; below 0 where nothing is told.
+        distribution: the policy's.
+        advice: (rows,) indices of discrete actions, below 0 where nothing is told; or
+            (rows, 2) accelerations and wheel angles, the first below -100 there.
 
     Returns:
         (rows,), 0 where nothing is told.
     """
-    told = advice >= 0
-    return torch.where(told, -distribution.log_prob(advice.clamp(min=0)), 0.0)
+    if advice.ndim == 1:
+        told = advice >= 0
+        return torch.where(told, -distribution.log_prob(advice.clamp(min=0)), 0.0)
+    assert isinstance(distribution, Beta)
+    told = advice[:, 0] > -100
+    share = ((advice.double() - distribution.low) / distribution.span).clamp(0.0, 1.0)
+    sure = share.new_tensor(SURENESS)
+    meant = Beta(1.0 + sure * share, 1.0 + sure * (1.0 - share))
+    return torch.where(told, distribution.kl(meant), 0.0)

@@ -15,13 +15,11 @@ from torch import Tensor
 
 from gigalane.core.trace import traced
 from gigalane.networks.chunks import run_chunks
-from gigalane.policies.entity import EntityPolicy
+from gigalane.policies.actor_critic import AnyPolicy
 from gigalane.train.advantage import REFERENCE_STEP
+from gigalane.train.exploration import divergence_from_hints
 from gigalane.train.guidance import divergence_from_advice
 from gigalane.train.ranks import ALONE, Ranks
-
-CHUNK_ROWS = {"cpu": 1024, "cuda": 32_768}
-"""Rows whose gradient is computed at once."""
 
 
 @dataclass(frozen=True)
@@ -70,14 +68,16 @@ class Batch:
     """Transitions of a roll-out, flattened; every tensor leads with their number n.
 
     Attributes:
-        observation: (n, width) float16.
+        observation: (n, width) as the policy takes it.
         action: (n,) or (n, size).
         log_prob: (n,), of the action when it was chosen.
         advantage: (n,).
         returns: (n,), what the value should have been.
         dt: (n,), time step of the action [s].
-        advice: (n,) what the scripted driver would have done, below 0 where it was not asked.
+        advice: (n,) or (n, size), what the scripted driver would have done, where it was asked.
         guidance: weight of the divergence from it in the loss.
+        hints: (n,) what events to come hint at; see `gigalane.train.exploration`.
+        exploration: weight of the divergence from the hints' priors in the loss.
     """
 
     observation: Tensor
@@ -88,6 +88,8 @@ class Batch:
     dt: Tensor
     advice: Tensor | None = None
     guidance: float = 0.0
+    hints: Tensor | None = None
+    exploration: float = 0.0
 
 
 class PPO:
@@ -101,7 +103,7 @@ class PPO:
         entropy_weight: of the present update.
     """
 
-    def __init__(self, policy: EntityPolicy, settings: PPOSettings, ranks: Ranks = ALONE) -> None:
+    def __init__(self, policy: AnyPolicy, settings: PPOSettings, ranks: Ranks = ALONE) -> None:
         """Makes an optimiser without history."""
         self.policy, self.settings, self.ranks = policy, settings, ranks
         self.parameters = list(policy.parameters())
@@ -167,8 +169,7 @@ class PPO:
         Of `total` transitions that all ranks kept follows how many there are, the same for all;
         a rank that kept little has nothing in some.
         """
-        rows = CHUNK_ROWS.get(self.policy.device.type, CHUNK_ROWS["cpu"])
-        rows = min(rows, self.settings.minibatch // self.ranks.count)
+        rows = min(self.policy.gradient_rows, self.settings.minibatch // self.ranks.count)
         order = torch.randperm(len(kept), generator=generator, device=generator.device)
         chunk_count = -(-len(kept) // rows)
         chunks = torch.full((chunk_count * rows,), -1, dtype=torch.int64, device=kept.device)
@@ -221,6 +222,9 @@ class PPO:
         if batch.advice is not None and batch.guidance > 0:
             blame = divergence_from_advice(distribution, batch.advice[rows])
             loss = loss + batch.guidance * blame
+        if batch.hints is not None and batch.exploration > 0:
+            apart = divergence_from_hints(distribution, batch.hints[rows])
+            loss = loss + batch.exploration * apart
         with torch.no_grad():
             kl = ratio - 1 - log_ratio  # never negative, unbiased (Schulman 2020, "k3")
             outside = (ratio != clipped).float()

@@ -12,12 +12,15 @@ from gigalane.core.files import replacing
 from gigalane.core.kernels import require_device
 from gigalane.maps.compile import CompileSettings, compile_map
 from gigalane.maps.road import RoadMap
-from gigalane.policies.entity import EntityPolicy
+from gigalane.policies.actor_critic import AnyPolicy
+from gigalane.render.birdview import BirdviewSettings
 from gigalane.sim.guard import Guard
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.sim.simulator import Simulator
+from gigalane.train.learners import make_coach, make_driver
 from gigalane.train.ranks import ALONE, Ranks
 from gigalane.train.trainer import TrainSettings, train
+from gigalane.worlds.birdview import BirdviewWorld
 from gigalane.worlds.vector import VectorWorld
 
 WORLDS_FILE = "worlds.json"
@@ -33,11 +36,12 @@ def self_play(
     resume: bool = False,
     sources: Sequence[str] = (),
     on_iteration: Callable[[dict[str, float]], bool | None] | None = None,
-    start: EntityPolicy | None = None,
+    start: AnyPolicy | None = None,
     compile_settings: CompileSettings | None = None,
     device: str = "cpu",
     ranks: Ranks = ALONE,
-) -> EntityPolicy:
+    birdview: BirdviewSettings | None = None,
+) -> AnyPolicy:
     """Trains a policy on maps; see `gigalane.train.trainer.train` for the run's folder.
 
     Args:
@@ -54,6 +58,8 @@ def self_play(
         device: where worlds and policy are, "cpu" or a CUDA device.
         ranks: processes that train together (`gigalane.train.ranks.joined_ranks`); each gets a
             block of the worlds, which are the same worlds however many ranks there are.
+        birdview: the picture from above that a coach is to drive by; without it what learns is
+            a driver that sees sets of entities.
 
     Raises:
         SettingsError: the device is missing, or the settings do not fit the maps.
@@ -73,13 +79,21 @@ def self_play(
             first_world=first,
         )
         world_view = VectorWorld(simulator, Guard(simulator, maps, run_directory))
+        make_policy = make_driver
+        if birdview:
+            world_view = BirdviewWorld(world_view, birdview, maps)
+            make_policy = make_coach
         if not resume and ranks.is_first:
             facts = {
                 "maps": list(sources) or [road_map.name for road_map in maps],
                 "world": asdict(world),
                 "compile": asdict(compile_settings or CompileSettings()),
             }
+            if birdview:
+                facts["birdview"] = asdict(birdview)
             Path(run_directory).mkdir(parents=True, exist_ok=True)
             with replacing(Path(run_directory) / WORLDS_FILE) as beside:
                 beside.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    return train(world_view, settings, run_directory, resume, on_iteration, start, ranks)
+    return train(
+        world_view, settings, run_directory, resume, on_iteration, start, ranks, make_policy
+    )

@@ -39,7 +39,7 @@ from gigalane.evals.suites import DATA_VARIABLE, HELD_OUT_TOWNS, Suite
 from gigalane.maps.generate import TownSettings, generate_town
 from gigalane.maps.road import RoadMap
 from gigalane.maps.sources import open_maps
-from gigalane.policies.entity import EntityPolicy
+from gigalane.policies.actor_critic import AnyPolicy
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.train.trainer import Trainer, TrainSettings
 from gigalane.worlds.rewinding import RewindSettings
@@ -63,7 +63,7 @@ class Learner(Protocol):
 class Start(Protocol):
     """Makes the policy that a run begins with; what that costs counts as CPU time."""
 
-    def __call__(self, stage: Stage, seed: int, folder: Path) -> EntityPolicy:
+    def __call__(self, stage: Stage, seed: int, folder: Path) -> AnyPolicy:
         """Makes the policy.
 
         Args:

@@ -14,8 +14,8 @@ from typing import Any
 
 from gigalane.core.files import replacing
 from gigalane.core.settings import SettingsError
+from gigalane.policies.actor_critic import AnyPolicy
 from gigalane.policies.checkpoint import read_policy_metadata, save_policy
-from gigalane.policies.entity import EntityPolicy
 from gigalane.policies.policy import PolicyError
 from gigalane.train.study import Budget, Trial, described
 
@@ -124,7 +124,7 @@ class Run:
         return run
 
     def keep(
-        self, policy: EntityPolicy, spent: Spent, budget: Budget, shares: Sequence[float]
+        self, policy: AnyPolicy, spent: Spent, budget: Budget, shares: Sequence[float]
     ) -> list[Mark]:
         """Keeps the policy for every mark that was reached and is not kept yet.
 

@@ -26,13 +26,13 @@ from gigalane.evals.evaluate import evaluate
 from gigalane.maps.compile import compile_map
 from gigalane.maps.road import RoadMap
 from gigalane.networks.chunks import one_torch_thread
+from gigalane.policies.actor_critic import AnyPolicy
 from gigalane.policies.checkpoint import (
     load_policy,
     load_training_state,
     save_policy,
     training_states,
 )
-from gigalane.policies.entity import EntityPolicy
 from gigalane.policies.policy import PolicyError
 from gigalane.sim.guard import Guard
 from gigalane.sim.simulator import Simulator
@@ -151,7 +151,7 @@ def learn(study: Study, arm: Arm, seed: int, folder: Path) -> Run:
     return run
 
 
-def _start(arm: Arm, seed: int, run: Run) -> EntityPolicy | None:
+def _start(arm: Arm, seed: int, run: Run) -> AnyPolicy | None:
     """The policy to begin with; making it is the run's first stage and costs CPU time."""
     if arm.start is None:
         return None
@@ -170,7 +170,7 @@ def replaced(stage: Stage, seed: int) -> Stage:
     return replace(stage, train=replace(stage.train, seed=seed, threads=1))
 
 
-def _learn_stage(study: Study, arm: Arm, number: int, run: Run, start: EntityPolicy | None) -> None:
+def _learn_stage(study: Study, arm: Arm, number: int, run: Run, start: AnyPolicy | None) -> None:
     """Goes on with a stage until its share of the budget is spent."""
     stage = replaced(arm.stages[number], run.seed)
     before = run.stages[-1] if run.stages else Spent()

@@ -12,9 +12,9 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,26 +23,24 @@ from gigalane.core.settings import SettingsError
 from gigalane.core.trace import traced
 from gigalane.networks.chunks import one_torch_thread
 from gigalane.networks.layers import Precision, has_fast_bf16
+from gigalane.policies.actor_critic import AnyPolicy
 from gigalane.policies.checkpoint import (
     load_training_state,
     save_policy,
     save_training_state,
     training_states,
 )
-from gigalane.policies.entity import EntityPolicy, EntitySettings
+from gigalane.policies.coach import CoachPolicy
 from gigalane.policies.policy import PolicyError
 from gigalane.rollout import roll_out
-from gigalane.train.advantage import (
-    AdvantageFilter,
-    FilterSettings,
-    generalized_advantages,
-    per_step,
-)
+from gigalane.train.advantage import AdvantageFilter, generalized_advantages, per_step
 from gigalane.train.buffer import Rollout, SelfPlayActor
-from gigalane.train.guidance import GuidanceSettings
-from gigalane.train.ppo import PPO, Batch, PPOSettings, explained_variance
+from gigalane.train.exploration import hints_before_events
+from gigalane.train.learners import PolicyFactory, make_driver
+from gigalane.train.ppo import PPO, Batch, explained_variance
 from gigalane.train.progress import NoProgress, Progress
 from gigalane.train.ranks import ALONE, Ranks
+from gigalane.train.settings import TrainSettings, plain, settings_that_differ
 from gigalane.train.tally import EpisodeTally
 from gigalane.worlds.world import GuardedWorld, ResumableWorld, World
 
@@ -52,64 +50,16 @@ SETTINGS_FILE = "settings.json"
 _log = logging.getLogger("gigalane")
 
 
-@dataclass(frozen=True)
-class TrainSettings:
-    """Everything about self-play that is not the world's.
-
-    Attributes:
-        samples: transitions to learn from in all; a sample is an active agent-step that was
-            simulated, acted on and offered to PPO.
-        seed: of the first weights, the world, the actions and the shuffling.
-        rollout_steps: steps between two updates. GIGAFLOW has 128; with the 1,024 to 2,048 rows
-            that suit two cores, 32 updates the policy every second or two.
-        discount: γ of a 0.3 s step. GIGAFLOW has 0.999; 0.99, which looks half a minute ahead,
-            learned faster in the first two million samples.
-        trace: λ of a 0.3 s step (GIGAFLOW).
-        precision: of the trunk's products; "auto" is bf16 where the device is fast at it.
-        threads: threads of the network on a CPU; 0 is one a core.
-        checkpoint_every_s: longest time between two saved states [s]: what a kill can cost.
-        policy: sizes of the network.
-        ppo: how the policy learns.
-        filter: which transitions it learns from.
-        guidance: whether, and for how long, the scripted driver is asked what it would do.
-    """
-
-    samples: int = 30_000_000
-    seed: int = 0
-    rollout_steps: int = 32
-    discount: float = 0.99
-    trace: float = 0.95
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    threads: int = 0
-    checkpoint_every_s: float = 60.0
-    policy: EntitySettings = field(default_factory=EntitySettings)
-    ppo: PPOSettings = field(default_factory=PPOSettings)
-    filter: FilterSettings = field(default_factory=FilterSettings)
-    guidance: GuidanceSettings = field(default_factory=GuidanceSettings)
-
-    def __post_init__(self) -> None:
-        """Refuses numbers that cannot train."""
-        if self.samples < 1 or self.rollout_steps < 1:
-            raise ValueError("train: samples and rollout_steps must be at least 1")
-        if not (0 < self.discount <= 1 and 0 < self.trace <= 1):
-            raise ValueError("train: discount and trace must lie above 0 and up to 1")
-        if self.threads < 0:
-            raise ValueError("train: threads must be 0 (one a core) or more")
-
-
-CHANGEABLE = frozenset({"samples", "threads", "checkpoint_every_s"})
-"""Settings that may differ when a run goes on."""
-
-
 def train(
     world: World,
     settings: TrainSettings,
     run_directory: str | os.PathLike[str],
     resume: bool = False,
     on_iteration: Callable[[dict[str, float]], bool | None] | None = None,
-    start: EntityPolicy | None = None,
+    start: AnyPolicy | None = None,
     ranks: Ranks = ALONE,
-) -> EntityPolicy:
+    make_policy: PolicyFactory = make_driver,
+) -> AnyPolicy:
     """Trains a policy by self-play.
 
     Ctrl-C (or SIGTERM) finishes the iteration, saves and returns; a second Ctrl-C stops at
@@ -124,6 +74,7 @@ def train(
         on_iteration: called with the figures of each iteration; returning True ends training.
         start: policy whose weights a new run begins with; without it they are random.
         ranks: processes that train together, each with its part of the world.
+        make_policy: makes what learns.
 
     Returns:
         The trained policy.
@@ -134,7 +85,7 @@ def train(
         RunError: another rank is gone.
         FloatingPointError: a loss is not a number any more; the last saved state is whole.
     """
-    trainer = Trainer(world, settings, Path(run_directory), ranks)
+    trainer = Trainer(world, settings, Path(run_directory), ranks, make_policy)
     trainer.resume() if resume else trainer.begin(start)
     shown = Progress if ranks.is_first else NoProgress
     progress = shown(trainer.run_directory, settings.samples, trainer.iteration)
@@ -169,7 +120,12 @@ class Trainer:
     """
 
     def __init__(
-        self, world: World, settings: TrainSettings, run_directory: Path, ranks: Ranks = ALONE
+        self,
+        world: World,
+        settings: TrainSettings,
+        run_directory: Path,
+        ranks: Ranks = ALONE,
+        make_policy: PolicyFactory = make_driver,
     ) -> None:
         """Makes a policy with weights from `settings.seed`; touches no file."""
         self.world, self.settings, self.run_directory = world, settings, run_directory
@@ -182,7 +138,12 @@ class Trainer:
         device = world.observation.device
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
-            self.policy = EntityPolicy(world.layout, world.action_space, settings.policy)
+            self.policy = make_policy(world, settings)
+        if settings.exploration.weight > 0 and not isinstance(self.policy, CoachPolicy):
+            raise SettingsError(
+                "exploration: is for policies of Beta distributions (--eyes birdview); leave its "
+                "weight at 0"
+            )
         self.policy.to(device)
         self.policy.threads = ranks.threads(settings.threads)
         fast: Precision = "bf16" if has_fast_bf16(device) else "fp32"
@@ -232,9 +193,26 @@ class Trainer:
             advantage.flatten(),
             (advantage + rollout.value[:-1]).flatten(),
             rollout.dt.flatten(),
-            rollout.advice.flatten(),
+            rollout.advice.flatten(0, 1),
             self.guidance,
+            self._hints(),
+            self.settings.exploration.weight,
         )
+
+    def _hints(self) -> Tensor | None:
+        """What the events of the roll-out hint at, flattened; None where nobody heeds them."""
+        rollout, exploration = self.rollout, self.settings.exploration
+        if exploration.weight == 0:
+            return None
+        ended = rollout.terminated | rollout.truncated
+        return hints_before_events(
+            rollout.events,
+            self.world.event_names,
+            ended,
+            rollout.active,
+            rollout.dt,
+            exploration.seconds,
+        ).flatten()
 
     @traced("select")
     def select(self) -> None:
@@ -307,7 +285,7 @@ class Trainer:
 
     # Beginning, saving and going on.
 
-    def begin(self, start: EntityPolicy | None = None) -> None:
+    def begin(self, start: AnyPolicy | None = None) -> None:
         """Starts a run in an empty directory, with the weights of `start` where it is given."""
         with self.ranks.agreeing():
             if training_states(self.run_directory):
@@ -340,7 +318,7 @@ class Trainer:
         """Seed of the actions: a rank's own, unless the ranks draw from one stream."""
         return seed if self._draws_in_step else self.ranks.seed(seed)
 
-    def _take_weights(self, start: EntityPolicy) -> None:
+    def _take_weights(self, start: AnyPolicy) -> None:
         """Begins with another policy's weights."""
         if (start.layout, start.action_space, start.settings) != (
             self.policy.layout,
@@ -362,7 +340,7 @@ class Trainer:
         with self.ranks.agreeing():
             if newest != facts["iteration"]:
                 tensors, facts = self._load(newest)
-            changed = _differences(facts["settings"], _plain(self.settings))
+            changed = settings_that_differ(facts["settings"], plain(self.settings))
             if changed:
                 reason = f"was made with another {', '.join(changed)}; use those of {SETTINGS_FILE}"
                 raise PolicyError(str(self.run_directory), "settings", reason)
@@ -421,7 +399,7 @@ class Trainer:
             "samples": self.samples,
             "elapsed_s": self.elapsed_s,
             "filter_running_max": self.filter.running_max,
-            "settings": _plain(self.settings),
+            "settings": plain(self.settings),
         }
         save_training_state(self.run_directory, self.iteration, tensors, facts)
         metadata = {"samples": self.samples, "seed": self.settings.seed, "train": facts["settings"]}
@@ -468,7 +446,7 @@ class Trainer:
             return
         self.run_directory.mkdir(parents=True, exist_ok=True)
         facts = {
-            "train": _plain(self.settings),
+            "train": plain(self.settings),
             "ranks": self.ranks.count,
             "rows": self.world.row_count,
             "layout": asdict(self.world.layout),
@@ -482,19 +460,3 @@ class Trainer:
         }
         text = json.dumps(facts, indent=2) + "\n"
         (self.run_directory / SETTINGS_FILE).write_text(text, encoding="utf-8")
-
-
-def _differences(saved: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
-    """Names of settings that differ and may not; one that was not saved yet cannot differ."""
-    names: list[str] = []
-    for name in sorted((saved.keys() & now.keys()) - CHANGEABLE):
-        if isinstance(now[name], dict):
-            names += _differences(saved[name], now[name], f"{prefix}{name}.")
-        elif saved[name] != now[name]:
-            names.append(prefix + name)
-    return names
-
-
-def _plain(settings: TrainSettings) -> dict[str, Any]:
-    """Settings as JSON would give them back (tuples are lists)."""
-    return json.loads(json.dumps(asdict(settings)))

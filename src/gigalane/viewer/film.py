@@ -11,8 +11,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gigalane.sim.recording import Recording
 from gigalane.viewer.figures import BRAKING, figure_seen, rounded_box
+from gigalane.viewer.film_camera import FilmCamera
 from gigalane.viewer.map_levels import Decks
 from gigalane.viewer.map_shapes import map_shapes
+from gigalane.viewer.moment import moment_at, step_at
 from gigalane.viewer.palette import DARK, Palette
 from gigalane.viewer.raster import Window, paint_shapes, stroke_outline
 from gigalane.viewer.shape import MapShape, Points, placed
@@ -50,6 +52,8 @@ def film_frames(
     size: tuple[int, int],
     fps: int,
     palette: Palette = DARK,
+    camera: FilmCamera | None = None,
+    seconds: float | None = None,
 ) -> Iterator[Image.Image]:
     """The pictures, RGB, one after another.
 
@@ -59,32 +63,43 @@ def film_frames(
         size: width and height in pixels.
         fps: pictures a second.
         palette: colours.
+        camera: what a road user sees, shown beside the map; made for pictures of this size.
+        seconds: how much of the recording; all by default.
     """
+    whole, size = size, camera.map_size if camera else size
     decks = Decks(recording.road_map.lanes)
     shapes = map_shapes(recording.road_map, decks)
     window = _whole_map(recording, size)
     if follow is not None:
-        window = replace(window, scale=FOLLOW_SCALE * size[1] / 720)
+        window = replace(window, scale=FOLLOW_SCALE * whole[1] / 720)
     ground = _Tiles([s for s in shapes if s.level == 0], window.scale, palette)
     full = _Tiles(shapes, window.scale, palette) if decks else None
     veil = _Tiles([s for s in shapes if s.level and s.is_area], window.scale, _white(palette))
     lines = [s for s in shapes if s.index >= 0 and s.role == "stop_line"]
-    frames = round(recording.duration * fps) + 1
+    duration = min(recording.duration, recording.duration if seconds is None else seconds)
+    frames = round(duration * fps) + 1
     for frame in range(frames):
-        time = min(frame / fps, recording.duration)
+        time = min(frame / fps, duration)
         users = _users(recording, time, decks)
         middle = next((u.position for u in users if u.agent == follow), None)
         if middle is not None:
             window = _around(middle, window)
         picture = ground.picture(window)
         _draw_lights(picture, window, recording, time, [s for s in lines if not s.level], palette)
+        _draw_views(picture, window, [u for u in users if not u.level], camera, palette)
         _draw_users(picture, window, [u for u in users if not u.level], follow, palette)
         if full is not None:
             picture.paste(full.picture(window), mask=veil.picture(window).convert("L"))
             _draw_lights(picture, window, recording, time, [s for s in lines if s.level], palette)
+            _draw_views(picture, window, [u for u in users if u.level], camera, palette)
             _draw_users(picture, window, [u for u in users if u.level], follow, palette)
         _draw_flashes(picture, window, recording, time, palette)
-        _draw_caption(picture, recording, time, users, follow, palette)
+        if camera is None:
+            _draw_caption(picture, recording, time, users, follow, palette)
+        else:
+            picture = camera.page(picture, time, palette)
+            box = camera.caption_box
+            _draw_caption(picture, recording, time, users, camera.agent, palette, box)
         yield picture
 
 
@@ -144,19 +159,9 @@ def _around(middle: NDArray[np.float64], window: Window) -> Window:
 
 def _users(recording: Recording, time: float, decks: Decks) -> list[_User]:
     """Everyone on the road at a moment, between steps interpolated."""
-    step = min(int(time / recording.dt + 1e-6), recording.steps - 1)
-    after = min(step + 1, recording.steps - 1)
-    share = time / recording.dt - step
-    position = recording.position_map[step].astype(np.float64)
-    heading = recording.heading[step].astype(np.float64)
-    goes_on = recording.alive[after] & (recording.episode[after] == recording.episode[step])
-    gain = np.where(goes_on, share, 0.0)
-    turn = recording.heading[after] - heading
-    turn -= 2 * np.pi * np.rint(turn / (2 * np.pi))
-    shown = recording.alive[step] & np.isfinite(position).all(axis=1)
-    levels = decks.levels(position)
-    position = position + gain[:, None] * (recording.position_map[after] - position)
-    heading = heading + gain * turn
+    moment = moment_at(recording, time)
+    step, position, heading = moment.step, moment.position, moment.heading
+    levels = decks.levels(recording.position_map[step].astype(np.float64))
     return [
         _User(
             agent=int(agent),
@@ -170,7 +175,7 @@ def _users(recording: Recording, time: float, decks: Decks) -> list[_User]:
             is_braking=bool(recording.acceleration[step, agent, 0] < BRAKING),
             level=int(levels[agent]),
         )
-        for agent in np.flatnonzero(shown)
+        for agent in np.flatnonzero(moment.shown)
     ]
 
 
@@ -206,6 +211,19 @@ def _draw_users(
                                  for color, points in parts])  # fmt: skip
 
 
+def _draw_views(
+    picture: Image.Image,
+    window: Window,
+    users: list[_User],
+    camera: FilmCamera | None,
+    palette: Palette,
+) -> None:
+    """Shades what the film's cameras look at, if one of these road users carries them."""
+    eye = next((u for u in users if camera and u.agent == camera.agent), None)
+    if camera and eye:
+        camera.draw_views(picture, window, eye.position, eye.heading, palette)
+
+
 def _draw_halo(picture: Image.Image, window: Window, user: _User, palette: Palette) -> None:
     gap = max(0.6, 5 / window.scale)
     length, width = user.length + 2 * gap, user.width + 2 * gap
@@ -230,7 +248,7 @@ def _draw_lights(
     lines: list[MapShape],
     palette: Palette,
 ) -> None:
-    step = min(int(time / recording.dt + 1e-6), recording.steps - 1)
+    step = step_at(recording, time)
     for line in lines:
         state = int(recording.light_state[step, line.index])
         ring = line.rings[0]
@@ -244,7 +262,7 @@ def _draw_flashes(
     picture: Image.Image, window: Window, recording: Recording, time: float, palette: Palette
 ) -> None:
     """A ring that opens where an event began a moment ago."""
-    step = min(int(time / recording.dt + 1e-6), recording.steps - 1)
+    step = step_at(recording, time)
     first = max(0, int(np.ceil((time - FLASH_SECONDS) / recording.dt)))
     before = np.zeros_like(recording.events[0])
     if first:
@@ -272,18 +290,21 @@ def _draw_caption(
     users: list[_User],
     follow: int | None,
     palette: Palette,
+    box: tuple[int, int, int, int] | None = None,
 ) -> None:
+    """Writes time, title, speed and name along the lower edge of a box, by default of it all."""
     pen = ImageDraw.Draw(picture)
     unit = picture.height / 720
     large, small = ImageFont.load_default(22 * unit), ImageFont.load_default(15 * unit)
-    x, y = 24 * unit, picture.height - 58 * unit
+    left, _, edge, bottom = box or (0, 0, *picture.size)
+    x, y = left + 24 * unit, bottom - 58 * unit
     rim = {"stroke_width": round(2 * unit), "stroke_fill": palette.map_colors["land"]}
     minutes, seconds = divmod(time, 60)
     pen.text((x, y), f"{int(minutes)}:{seconds:04.1f}", font=large, fill=palette.ink, **rim)
     pen.text((x, y + 28 * unit), recording.title, font=small, fill=palette.muted, **rim)
     user = next((u for u in users if u.agent == follow), None)
     if user is not None:
-        right = picture.width - x
+        right = edge - 24 * unit
         text = f"{abs(user.speed) * 3.6:.0f} km/h"
         pen.text((right, y), text, font=large, fill=palette.ink, anchor="ra", **rim)
         text = f"#{user.agent} {user.kind_name}, {recording.driver_names[user.driver]}"

@@ -5,6 +5,9 @@ read there. The data is inside: for each map and each recording a JSON header an
 in base64, of numbers rounded to what the eye can tell (1 cm, 1 mrad, 1 cm/s) and rearranged by
 `sim.recording.delta_planes`, which the page undoes in `decode.js`.
 
+A recording may come with what cameras on some of its road users saw (`viewer.eyes`): pictures
+end to end in base64, with their lengths.
+
 Text from recordings reaches the page as JSON alone, with "<" escaped, and is only ever shown as
 text. A content security policy lets no other script run and nothing be loaded.
 """
@@ -19,7 +22,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +47,9 @@ from gigalane.viewer.map_levels import Decks
 from gigalane.viewer.map_shapes import map_shapes
 from gigalane.viewer.palette import DARK, EVENT_TONES, LIGHT
 
+if TYPE_CHECKING:
+    from gigalane.viewer.eyes import Eyes
+
 SCRIPTS = (
     "decode.js",
     "world.js",
@@ -51,6 +57,7 @@ SCRIPTS = (
     "draw_map.js",
     "draw_users.js",
     "dials.js",
+    "eyes.js",
     "timeline.js",
     "panel.js",
     "main.js",
@@ -63,20 +70,28 @@ MANTISSA_BITS = 12
 """Of floats whose size is not known beforehand (rewards, personas); a relative error of 1e-4."""
 
 
-def write_replay(recordings: Sequence[Recording], path: str | os.PathLike[str]) -> None:
+def write_replay(
+    recordings: Sequence[Recording],
+    path: str | os.PathLike[str],
+    eyes: Sequence[Eyes | None] = (),
+) -> None:
     """Writes the replay page.
 
     Args:
         recordings: at least one; the page offers them in this order.
         path: the .html file to write or replace.
+        eyes: what cameras saw in each of the recordings, in the same order; nothing by default.
 
     Raises:
-        RecordingError: there is no recording.
+        RecordingError: there is no recording, or not as many eyes.
         OSError: the file cannot be written.
     """
     if not recordings:
         raise RecordingError(os.fspath(path), "recordings", "there are none to show")
-    page = _page(_payload(recordings))
+    if eyes and len(eyes) != len(recordings):
+        reason = f"{len(eyes)} for {len(recordings)} recordings; give one, or None, for each"
+        raise RecordingError(os.fspath(path), "eyes", reason)
+    page = _page(_payload(recordings, eyes or [None] * len(recordings)))
     with replacing(path) as beside:
         beside.write_bytes(page.encode())
 
@@ -100,13 +115,13 @@ def _page(payload: dict[str, Any]) -> str:
     return page
 
 
-def _payload(recordings: Sequence[Recording]) -> dict[str, Any]:
+def _payload(recordings: Sequence[Recording], eyes: Sequence[Eyes | None]) -> dict[str, Any]:
     maps, places = _distinct_maps(recordings)
     decks = [Decks(road_map.lanes) for road_map in maps]
     finders = [LaneFinder(road_map.lanes) for road_map in maps]
     worlds = [
-        _world_data(recording, place, decks[place], finders[place])
-        for recording, place in zip(recordings, places, strict=True)
+        _world_data(recording, place, decks[place], finders[place]) | {"eyes": _eyes_data(seen)}
+        for recording, place, seen in zip(recordings, places, eyes, strict=True)
     ]
     return {
         "palettes": {"light": asdict(LIGHT), "dark": asdict(DARK)},
@@ -214,6 +229,28 @@ def _world_data(
         "personas": recording.persona_names,
         "settings": recording.settings,
         **_stream(arrays),
+    }
+
+
+def _eyes_data(eyes: Eyes | None) -> dict[str, Any] | None:
+    """What cameras saw as the page reads it."""
+    if eyes is None:
+        return None
+    return {
+        "rig": eyes.rig.name,
+        "rate": eyes.rate,
+        "size": eyes.mosaic.size,
+        "tile": eyes.mosaic.tile,
+        "isStrip": eyes.mosaic.is_strip,
+        "cameras": eyes.cameras(),
+        "films": [
+            {
+                "agent": agent,
+                "lengths": [len(picture) for picture in film],
+                "data": base64.b64encode(b"".join(film)).decode(),
+            }
+            for agent, film in eyes.films.items()
+        ],
     }
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from gigalane.core.files import replacing
 from gigalane.sim.recording import Recording, RecordingError
 from gigalane.viewer.film import film_frames
+from gigalane.viewer.film_camera import FilmCamera
 from gigalane.viewer.palette import DARK, Palette
 
 
@@ -20,6 +21,8 @@ def write_video(
     size: tuple[int, int] = (1280, 720),
     fps: int = 30,
     palette: Palette = DARK,
+    camera: FilmCamera | None = None,
+    seconds: float | None = None,
 ) -> None:
     """Writes a film at the pace of real time.
 
@@ -30,6 +33,8 @@ def write_video(
         size: width and height in pixels; even numbers.
         fps: pictures a second.
         palette: colours.
+        camera: what a road user sees, shown beside the map; made for pictures of this size.
+        seconds: how much of the recording; all by default.
 
     Raises:
         RecordingError: PyAV is not installed, or the slot, size or fps make no film.
@@ -51,6 +56,6 @@ def write_video(
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": "19", "preset": "fast"}
-        for picture in film_frames(recording, follow, size, fps, palette):
+        for picture in film_frames(recording, follow, size, fps, palette, camera, seconds):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.asarray(picture))))
         container.mux(stream.encode())

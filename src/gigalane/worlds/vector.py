@@ -80,10 +80,10 @@ class VectorWorld:
             self.guard.check()
 
     def advise(self) -> Tensor:
-        """What the scripted driver would do in each learner's place: (row_count,) int32.
+        """What the scripted driver would do in each learner's place; see `AdvisedWorld`.
 
         Raises:
-            SettingsError: if actions are not the discrete jerks.
+            SettingsError: if actions are neither discrete jerks nor accelerations and steering.
         """
         follow_torch(self.simulator.device)
         if self._advisor is None:

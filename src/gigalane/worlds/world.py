@@ -24,18 +24,22 @@ from typing import Protocol, runtime_checkable
 from torch import Tensor
 
 from gigalane.sim.control import ActionSpace
-from gigalane.sim.layout import ObservationLayout
+from gigalane.sim.layout import RowLayout
 
 
 class World(Protocol):
     """A batch of road users that observe, act and are rewarded."""
 
     row_count: int
-    layout: ObservationLayout
     action_space: ActionSpace
 
+    @property
+    def layout(self) -> RowLayout:
+        """What a row of `observation` holds."""
+        ...
+
     observation: Tensor
-    """(row_count, layout.width) float16."""
+    """(row_count, layout.width): float16, or uint8 where pictures are in it."""
     active: Tensor
     """(row_count,) bool: a road user drives here and its next transition counts."""
     learn: Tensor
@@ -96,5 +100,10 @@ class AdvisedWorld(Protocol):
     """A world with a scripted driver that can be asked for its opinion."""
 
     def advise(self) -> Tensor:
-        """(row_count,) int32 indices of actions for the present; -1 where it has no opinion."""
+        """An action for the present of each row.
+
+        Returns:
+            (row_count,) int32, -1 where it has no opinion; or (row_count, size) float32, the
+            first number below -100 there.
+        """
         ...

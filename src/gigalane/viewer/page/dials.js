@@ -54,6 +54,7 @@ class Dials {
     const [context, width, height] = freshCanvas(element("wheel"));
     const color = uiColors();
     const radius = Math.min(width, height) / 2 - 8;
+    if (radius <= 0) return; // hidden where there is no room
     context.translate(width / 2, height / 2);
     context.strokeStyle = color.line;
     context.lineWidth = 6;

@@ -2,7 +2,7 @@
 //
 // After "#" the address may hold: t (seconds), follow (slot), world (number from 0), autoplay
 // (0 or 1), rate, zoom (pixels a metre), x, y (centre, metres), turn (1: heading up),
-// theme (light, dark), tab (user, log, run).
+// theme (light, dark), tab (user, log, run), camera (0: hidden, 1: shown, 2: large).
 
 const RATES = [0.1, 0.25, 0.5, 1, 2, 4, 8, 16];
 const FOLLOW_SCALE = 7; // pixels a metre when the camera goes to a road user
@@ -15,7 +15,7 @@ const app = {
 };
 const worlds = new Map();
 const drawings = new Map();
-let payload, camera, users, panel, timeline, palette;
+let payload, camera, users, panel, timeline, eyes, palette;
 
 function isDark() {
   const theme = document.documentElement.dataset.theme;
@@ -57,6 +57,7 @@ async function openWorld(index) {
   const plural = app.world.agents === 1 ? "" : "s";
   element("world-facts").textContent = `${app.world.agents} road user${plural} at a time`;
   if (!isSameMap) camera.fit(payload.maps[header.map].extent);
+  eyes.show(app.world);
   refreshWorld();
 }
 
@@ -185,6 +186,7 @@ function drawScene() {
     drawing.drawStopLines(context, camera, palette, lights, level);
     drawing.drawSignals(context, camera, palette, lights, level);
     if (followed && level === 0) {
+      eyes.drawViews(context, camera, palette, followed);
       users.path(context, camera, palette, world, app.agent, app.time);
       users.waypoints(context, camera, palette, world, followed);
     }
@@ -222,6 +224,7 @@ function frame(now) {
     app.isDirty = false;
     moveCamera(seconds);
     drawScene();
+    eyes.seek(app.agent, app.time);
     drawScaleBar();
     element("slider").value = String(app.time);
     element("slider").style.setProperty("--done", `${app.world.duration ? (100 * app.time) / app.world.duration : 0}%`);
@@ -229,6 +232,7 @@ function frame(now) {
     if (now >= app.panelDue) {
       app.panelDue = now + 1000 / PANEL_HERTZ;
       panel.update(app.agent, app.time);
+      eyes.tell(app.agent, app.time);
       timeline.draw(palette, app.time);
     }
     report();
@@ -269,6 +273,8 @@ function bindControls() {
   click("fit", fitMap);
   click("attach", () => follow(app.agent, !app.isAttached));
   click("turn", toggleHeadingUp);
+  click("eyes-toggle", () => eyes.toggle());
+  click("eyes-larger", () => eyes.enlarge());
   click("help-open", () => element("help").showModal());
   element("slider").addEventListener("input", (event) => seek(Number(event.target.value)));
   for (const rate of RATES) element("rate").append(make("option", { value: String(rate), textContent: `${rate}\u00d7` }));
@@ -307,6 +313,7 @@ function onKey(event) {
     "]": () => followNeighbour(1), "[": () => followNeighbour(-1),
     Escape: () => follow(null),
     c: () => follow(app.agent, !app.isAttached), r: toggleHeadingUp, f: fitMap,
+    v: () => eyes.toggle(), l: () => eyes.enlarge(),
     "?": () => element("help").showModal(),
   };
   const action = actions[event.key] || actions[event.key.toLowerCase()];
@@ -331,6 +338,7 @@ async function applyAddress() {
     [camera.x, camera.y, app.isAttached] = [number("x"), number("y"), false];
   }
   if (number("turn") !== null) app.isHeadingUp = number("turn") === 1;
+  if (number("camera") !== null) eyes.set(number("camera") > 0, number("camera") > 1);
   if (panel.tabs.includes(given.get("tab"))) panel.open(given.get("tab"));
   if (number("autoplay") !== null) play(number("autoplay") === 1);
   changed();
@@ -352,6 +360,7 @@ async function start() {
   camera = new Camera(element("canvas"));
   users = new UserDrawing(payload);
   panel = new Panel({ followed: follow, jumped: jump, sought: seek, filtered: () => follow(app.agent, app.isAttached) });
+  eyes = new Eyes({ followed: follow, changed });
   timeline = new Timeline(element("strip"), { jumped: jump, sought: seek });
   bindControls();
   bindCamera(camera, {
@@ -365,6 +374,7 @@ async function start() {
   applyTheme();
   camera.resize();
   await openWorld(0);
+  if (eyes.first() !== null) follow(eyes.first());
   play(true);
   await applyAddress();
   addEventListener("hashchange", () => guarded(applyAddress()));

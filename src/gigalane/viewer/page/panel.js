@@ -75,12 +75,15 @@ class Panel {
       if (!world.drives[agent].length) continue;
       const name = world.label(agent, first(agent));
       const driver = words(world.drivers[driverAt(agent)]);
-      element("user-select").append(make("option", { value: String(agent), textContent: `${name} \u00b7 ${driver}` }));
+      const sees = world.eyes && world.eyes.films.some((film) => film.agent === agent);
+      const text = `${name} \u00b7 ${driver}${sees ? " \u00b7 camera" : ""}`;
+      element("user-select").append(make("option", { value: String(agent), textContent: text }));
       const color = palette.driver_colors[driverAt(agent) % palette.driver_colors.length];
       element("user-list").append(make("button", { className: "row", onclick: () => this.on.followed(agent) },
         make("span", { className: "swatch", style: { background: color } }),
         make("span", { textContent: name }),
         make("span", { className: "muted", textContent: driver }),
+        ...(sees ? [make("span", { className: "seer", textContent: "camera" })] : []),
         make("span", { className: "end", textContent: counts[agent] ? `${counts[agent]} incident${counts[agent] > 1 ? "s" : ""}` : "" })));
     }
     world.eventNames.forEach((name, k) => {

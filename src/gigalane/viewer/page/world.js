@@ -8,6 +8,7 @@ class World {
       title: header.title, dt: header.dt, steps: header.steps, agents: header.agents,
       map: header.map, kinds: header.kinds, drivers: header.drivers, eventNames: header.events, tones: header.tones,
       rewardNames: header.rewards, personaNames: header.personas, settings: header.settings,
+      eyes: header.eyes,
     });
     this.data = decoded.arrays;
     this.unit = decoded.steps;
@@ -22,7 +23,7 @@ class World {
   }
 
   stepAt(time) {
-    return Math.max(0, Math.min(this.steps - 1, Math.floor(time / this.dt + 1e-6)));
+    return Math.max(0, Math.min(this.steps - 1, Math.floor(time / this.dt + 1e-3)));
   }
 
   isAlive(step, agent) {

@@ -1,0 +1,162 @@
+"""gigalane distill: a camera student learns from a teacher that knows the state."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+
+from gigalane.cli.arguments import parse
+from gigalane.cli.errors import InputError
+from gigalane.core.files import filling
+from gigalane.core.settings import differences, rebuild
+from gigalane.maps.sources import open_maps
+from gigalane.policies.camera import CameraSettings
+from gigalane.policies.checkpoint import training_states
+from gigalane.policies.coach import CoachPolicy
+from gigalane.policies.entity import EntityPolicy
+from gigalane.policies.shipped import open_subject
+from gigalane.render.camera import load_rig
+from gigalane.sim.settings import SimulatorSettings
+from gigalane.train.comparison import LossWeights
+from gigalane.train.distill import DistillSettings
+from gigalane.train.selfplay import WORLDS_FILE
+from gigalane.train.teaching import TEACHING_WORLD, Knowing, teach
+from gigalane.train.trainer import SETTINGS_FILE
+
+
+@dataclass(frozen=True)
+class Distill:
+    """Teaches a driver to see: a student that looks through cameras learns from a teacher.
+
+    The teacher is shown the state of the world; the student gets images, its own speed and its
+    route. By default the student drives every car itself, in turns with the teacher at first,
+    and the teacher says what it would have done (self-play DAgger).
+    Ctrl-C saves and stops; --resume goes on with the run's own settings.
+
+    Examples:
+      gigalane distill student
+      gigalane distill student --rig front --distill.frames 500000
+      gigalane distill copycat --distill.method cloning
+      gigalane distill pupil --teacher coach.safetensors
+      gigalane distill student --resume --distill.frames 4000000
+    """
+
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Folder of the run."""
+    teacher: Annotated[str, tyro.conf.arg(metavar="POLICY")] = "default"
+    """Who teaches: `default` (the shipped driver), a policy file of a driver or of a coach, or
+    `autopilot`, the script that drives by rules."""
+    rig: Annotated[str, tyro.conf.arg(metavar="RIG")] = "surround"
+    """The student's cameras: surround, front, four, six, or a rig file."""
+    map: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MAP [MAP ...]")] = ("town:1-16",)
+    """Road files or town:SEED; the worlds share them out."""
+    resume: bool = False
+    """Go on with the run in that folder; only frames, threads and the like may be set anew."""
+    distill: DistillSettings = field(default_factory=DistillSettings)
+    student: CameraSettings = field(default_factory=CameraSettings)
+    world: SimulatorSettings = field(default_factory=lambda: TEACHING_WORLD)
+
+
+def run(words: Sequence[str]) -> int:
+    """Runs `gigalane distill`."""
+    command = parse(Distill, words, "distill")
+    teacher = _open_teacher(command.teacher)
+    command = parse(Distill, words, "distill", _usual(command, teacher))
+    begun = bool(training_states(command.run))
+    if command.resume:
+        command = _resumed(command.run, words)
+        teacher = _open_teacher(command.teacher)
+    elif begun:
+        raise InputError(
+            f"{command.run}: already holds a run; go on with --resume, or name another folder"
+        )
+    rig = load_rig(command.rig)
+    maps = open_maps(command.map)
+    with filling(command.run, worth_keeping=lambda: bool(training_states(command.run))):
+        teach(
+            maps,
+            command.world,
+            teacher,
+            rig,
+            command.distill,
+            command.run,
+            eyes=command.student,
+            resume=command.resume,
+            sources=command.map,
+            names={"teacher": command.teacher, "rig": command.rig},
+        )
+    told = f"{command.run}: policy.safetensors, metrics.jsonl; gigalane evaluate measures it"
+    Console(highlight=False).print(told, soft_wrap=True)
+    return 0
+
+
+def _usual(command: Distill, teacher: Knowing) -> Distill:
+    """What holds with such a teacher where the arguments say nothing else."""
+    losses = LossWeights()
+    if isinstance(teacher, CoachPolicy):
+        losses = LossWeights.for_coach()
+    if isinstance(teacher, str):
+        losses = LossWeights.for_autopilot()
+    return Distill(command.run, distill=DistillSettings(losses=losses))
+
+
+def _open_teacher(name: str) -> Knowing:
+    """Who teaches.
+
+    Raises:
+        InputError: it does not know the state.
+        PolicyError: there is no such policy.
+    """
+    if name == "autopilot":
+        return "autopilot"
+    teacher = open_subject(name)
+    if not isinstance(teacher, EntityPolicy | CoachPolicy):
+        raise InputError(
+            f"--teacher {name}: does not drive by the state; give default, autopilot or a file "
+            "that gigalane train wrote"
+        )
+    return teacher
+
+
+def _resumed(folder: Path, words: Sequence[str]) -> Distill:
+    """The run in a folder as it was begun, with what the arguments change.
+
+    Raises:
+        InputError: there is no run, or the arguments ask for another one.
+        SettingsError: its files are damaged or of another version.
+    """
+    worlds, settings = folder / WORLDS_FILE, folder / SETTINGS_FILE
+    if not (worlds.is_file() and settings.is_file()):
+        raise InputError(f"{folder}: holds no run to go on with; leave out --resume")
+    saved = Distill(
+        folder,
+        _read(worlds, "teacher"),
+        _read(worlds, "rig"),
+        tuple(_read(worlds, "maps")),
+        False,  # an option that is on already could not be given again
+        rebuild(DistillSettings, _read(settings, "distill"), f"{settings}, distill"),
+        rebuild(CameraSettings, _read(worlds, "student"), f"{worlds}, student"),
+        rebuild(SimulatorSettings, _read(worlds, "world"), f"{worlds}, world"),
+    )
+    command = parse(Distill, words, "distill", saved)
+    changed = differences(saved.world, command.world, "--world.")
+    changed += differences(saved.student, command.student, "--student.")
+    changed += [f"--{n}" for n in ("map", "teacher", "rig")
+                if getattr(command, n) != getattr(saved, n)]  # fmt: skip
+    if changed:
+        raise InputError(f"{folder}: the run has another {changed[0]}; leave it out to go on")
+    return command
+
+
+def _read(file: Path, part: str) -> Any:  # noqa: ANN401
+    """One part of a JSON file of a run."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))[part]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{file}: {part}: cannot be read ({error}); begin a new run") from error

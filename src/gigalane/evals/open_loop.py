@@ -1,0 +1,88 @@
+"""How far a student's mind is from its teacher's, on roads that the teacher drives.
+
+The open-loop error: nothing comes of what the student thinks. It says little about how well it
+drives, which is why it stands beside the closed-loop score and not in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from gigalane.acting.policy import PolicyActor
+from gigalane.core.settings import SettingsError
+from gigalane.evals.evaluate import EvaluateSettings, make_simulator
+from gigalane.evals.eyes import world_for
+from gigalane.maps.compile import compile_map
+from gigalane.maps.road import RoadMap
+from gigalane.networks.chunks import one_torch_thread
+from gigalane.networks.distributions import Categorical
+from gigalane.policies.camera import CameraPolicy
+from gigalane.policies.entity import EntityPolicy
+from gigalane.worlds.camera import CameraWorld
+from gigalane.worlds.vector import VectorWorld
+
+
+@dataclass(frozen=True)
+class OpenLoop:
+    """What was found, as means over frames.
+
+    Attributes:
+        divergence: KL(teacher || student) [nat].
+        agreement: share of the frames in which both would do the same.
+        frames: how many there were.
+    """
+
+    divergence: float
+    agreement: float
+    frames: int
+
+
+def open_loop(
+    student: CameraPolicy,
+    teacher: EntityPolicy,
+    maps: Sequence[RoadMap],
+    settings: EvaluateSettings,
+    *,
+    every: int = 5,
+) -> OpenLoop:
+    """Compares a student with its teacher while the teacher drives.
+
+    Args:
+        student: who looks.
+        teacher: who drives.
+        maps: where.
+        settings: as for an evaluation; each world runs for the time of one episode.
+        every: steps between two comparisons.
+
+    Raises:
+        SettingsError: the two do not act alike.
+    """
+    if student.action_space != teacher.action_space:
+        raise SettingsError(
+            f"student: acts in {student.action_space.name}, its teacher in "
+            f"{teacher.action_space.name}; compare it with its own teacher"
+        )
+    sums, frames = torch.zeros(2, dtype=torch.float64), 0
+    for road_map in maps:
+        episodes = settings.episodes / len(maps)
+        simulator = make_simulator(teacher, road_map, compile_map(road_map), settings, episodes)
+        inner = VectorWorld(simulator)
+        world = world_for(student, inner, [road_map], settings.appearance)
+        assert isinstance(world, CameraWorld)
+        actor = PolicyActor(teacher)
+        with one_torch_thread():
+            for step in range(round(settings.seconds / settings.dt)):
+                if step % every == 0:
+                    rows = inner.learn.nonzero().squeeze(-1)
+                    theirs, _ = teacher.evaluate(inner.observation[rows])
+                    ours, _ = student.evaluate(world.observation[rows])
+                    assert isinstance(ours, Categorical)
+                    sums[0] += theirs.kl(ours).double().sum()
+                    sums[1] += (theirs.mode() == ours.mode()).sum()
+                    frames += len(rows)
+                world.step(actor.act(inner))
+    divergence, agreement = (sums / max(1, frames)).tolist()
+    return OpenLoop(divergence, agreement, frames)

@@ -1,0 +1,117 @@
+"""A small convolutional network from images to features: eyes that learn on two CPU cores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gigalane.core.settings import SettingsError
+from gigalane.networks.layers import Precision, linear
+
+_MIDDLE, _SPREAD = 127.5, 64.0
+"""What is taken from a shade of 0 to 255, and what it is divided by (chosen)."""
+
+
+@dataclass(frozen=True)
+class EyeSettings:
+    """Sizes of the network.
+
+    Attributes:
+        channels: of each convolution; each halves the image.
+        features: numbers that come out.
+    """
+
+    channels: tuple[int, ...] = (16, 32, 64, 128)
+    features: int = 256
+
+    def __post_init__(self) -> None:
+        """Refuses sizes that make no network."""
+        if not self.channels or min(*self.channels, self.features) < 1:
+            raise SettingsError("eyes: every number of channels and features must be at least 1")
+
+
+class ImageEncoder(nn.Module):
+    """Convolutions with a ReLU each, then one layer over everything that is left.
+
+    All cameras share the convolutions; the last layer knows which camera is which.
+
+    Attributes:
+        settings: sizes.
+        precision: what everything is multiplied in.
+    """
+
+    def __init__(
+        self, shape: tuple[int, int, int, int], conditions: int, settings: EyeSettings
+    ) -> None:
+        """Makes weights from torch's global generator.
+
+        Args:
+            shape: (cameras, height, width, channels) of the images of a row.
+            conditions: numbers that the last layer is told besides.
+            settings: sizes.
+        """
+        super().__init__()
+        self.settings = settings
+        self.precision: Precision = "fp32"
+        cameras, height, width, channels = shape
+        sizes = pairwise((channels, *settings.channels))
+        self.convolutions = nn.ModuleList()
+        for number, (inputs, outputs) in enumerate(sizes):
+            kernel = 3 if number else 5
+            layer = nn.Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2)
+            # Keeps the variance of activations through a ReLU (He et al. 2015).
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)  # pyright: ignore[reportArgumentType]
+            self.convolutions.append(layer)
+            width, height = -(-width // 2), -(-height // 2)
+        self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        flat = cameras * width * height * settings.channels[-1]
+        self.last = linear(flat + conditions, settings.features)
+
+    @property
+    def features(self) -> int:
+        """Numbers that come out."""
+        return self.settings.features
+
+    def forward(self, images: Tensor, conditions: Tensor) -> Tensor:
+        """Encodes images.
+
+        Args:
+            images: (rows, cameras, height, width, channels) uint8.
+            conditions: (rows, numbers) float32, near 1 in size.
+
+        Returns:
+            (rows, features) float32, not negative.
+        """
+        is_bf16 = self.precision == "bf16"
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=is_bf16):
+            flat = self.look(images).permute(0, 2, 3, 1).reshape(len(images), -1)
+            told = torch.cat([flat, conditions.to(flat.dtype)], dim=1)
+            return functional.relu(self.last(told)).float()
+
+    def look(self, images: Tensor) -> Tensor:
+        """What the convolutions find: (rows * cameras, channels, height, width)."""
+        is_bf16 = self.precision == "bf16"
+        # Channels lie last in memory already, and bfloat16 holds every whole number to 256.
+        pixels = images.flatten(0, 1).to(torch.bfloat16 if is_bf16 else torch.float32)
+        pixels = pixels.permute(0, 3, 1, 2)
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=is_bf16):
+            for number, layer in enumerate(self.convolutions):
+                pixels = layer(pixels) if number else self._first(pixels)
+                pixels = functional.relu(pixels, inplace=True)
+        return pixels
+
+    def _first(self, shades: Tensor) -> Tensor:
+        """The first convolution of (shades - _MIDDLE) / _SPREAD, which is never written down.
+
+        What lies outside of an image counts as black.
+        """
+        first = self.convolutions[0]
+        assert isinstance(first, nn.Conv2d) and first.bias is not None
+        weight = first.weight / _SPREAD
+        bias = first.bias - _MIDDLE * weight.sum((1, 2, 3))
+        return functional.conv2d(shades, weight, bias, first.stride, first.padding)  # pyright: ignore

@@ -1,0 +1,368 @@
+"""Teaches a camera policy what a driver knows that is shown the state.
+
+    collect   student and teacher drive, images are kept             (who drives: `method`)
+    improve   the teacher says what it would have done at each       (what is learned: `losses`)
+
+*Self-play DAgger* (`dagger`): the student drives every car, in turns with the teacher at first
+(Gigapixel, arXiv 2606.19641). *Single-agent DAgger* (`solo`): the student drives one car in each
+world, teachers the others. *Cloning* (`cloning`): teachers drive, the student only watches.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from gigalane.acting.mixed import MixedActor
+from gigalane.core.settings import SettingsError
+from gigalane.networks.chunks import one_torch_thread, run_chunks
+from gigalane.networks.layers import has_fast_bf16
+from gigalane.policies.camera import CameraPolicy
+from gigalane.policies.checkpoint import (
+    load_training_state,
+    save_policy,
+    save_training_state,
+    training_states,
+)
+from gigalane.policies.policy import PolicyError
+from gigalane.render.appearance import VARIED, Appearance
+from gigalane.rollout import roll_out
+from gigalane.train.comparison import LossWeights, Saying, agreement, check_weights, compare
+from gigalane.train.frame_pool import FramePool
+from gigalane.train.progress import Progress
+from gigalane.train.ranks import ALONE
+from gigalane.train.tally import EpisodeTally
+from gigalane.train.teachers import DriverTeacher, Teacher
+from gigalane.train.trainer import POLICY_FILE, SETTINGS_FILE
+from gigalane.worlds.camera import CameraWorld
+
+Method = Literal["dagger", "solo", "cloning"]
+
+
+@dataclass(frozen=True)
+class DistillSettings:
+    """How a student is taught.
+
+    Attributes:
+        frames: frames to learn from in all; a frame is what one car sees at one step.
+        method: who drives meanwhile.
+        mixed: share of the frames during which the teacher's part of the driving falls from
+            all to nothing, where the student drives (Gigapixel: 125 M of 150 M).
+        losses: what is learned.
+        frees_trunk: whether what the student has inherited learns too; otherwise it stays the
+            driver's, and only what sees is learned.
+        seed: of the first weights, the world and the shuffling.
+        rollout_steps: steps between two lessons.
+        every: of so many frames one is kept.
+        pool: frames that are remembered.
+        passes: how often a frame is learned from on average.
+        minibatch: frames an optimiser step.
+        learning_rate: of Adam, falling to 0 along half a cosine.
+        threads: threads of the network; 0 is one a core.
+        checkpoint_every_s: longest time between two saved states [s].
+        appearance: what the worlds look like; drawn anew at every roll-out.
+    """
+
+    frames: int = 2_000_000
+    method: Method = "dagger"
+    mixed: float = 0.1
+    losses: LossWeights = field(default_factory=LossWeights)
+    frees_trunk: bool = True
+    seed: int = 0
+    rollout_steps: int = 8
+    every: int = 1
+    pool: int = 60_000
+    passes: float = 1.0
+    minibatch: int = 128
+    learning_rate: float = 1e-3
+    threads: int = 0
+    checkpoint_every_s: float = 60.0
+    appearance: Appearance = VARIED
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot be learned from."""
+        counts = (self.frames, self.rollout_steps, self.every, self.minibatch)
+        if min(counts) < 1 or self.pool < self.minibatch:
+            raise SettingsError(
+                "distill: frames, rollout_steps, every and minibatch must be at least 1 and pool "
+                "no smaller than minibatch"
+            )
+        if not 0 <= self.mixed <= 1 or not self.passes > 0 or not self.learning_rate > 0:
+            raise SettingsError("distill: mixed must be 0 to 1, passes and learning_rate above 0")
+
+    def teacher_share(self, frames: int) -> float:
+        """Share of the rows that the teacher drives after so many frames."""
+        if self.method == "cloning":
+            return 1.0
+        return max(0.0, 1.0 - frames / max(1.0, self.mixed * self.frames))
+
+
+CHANGEABLE = frozenset({"frames", "threads", "checkpoint_every_s"})
+"""Settings that may differ when a run goes on."""
+
+
+def distill(
+    world: CameraWorld,
+    teacher: Teacher,
+    student: CameraPolicy,
+    settings: DistillSettings,
+    run_directory: str | os.PathLike[str],
+    resume: bool = False,
+    on_iteration: Callable[[dict[str, float]], bool | None] | None = None,
+) -> CameraPolicy:
+    """Teaches a student; Ctrl-C finishes the iteration and saves, as in self-play.
+
+    Args:
+        world: where both drive.
+        teacher: who knows the state.
+        student: who learns, in place.
+        settings: how.
+        run_directory: where the run is kept: settings.json, metrics.jsonl, states, policy.
+        resume: go on from the newest whole state there; remembered frames are collected anew.
+        on_iteration: told the figures of each iteration; returning True ends the lessons.
+
+    Raises:
+        PolicyError: there is nothing to go on from, it does not fit, or the directory already
+            holds a run and `resume` is not set.
+    """
+    distiller = Distiller(world, teacher, student, settings, Path(run_directory))
+    distiller.resume() if resume else distiller.begin()
+    progress = Progress(distiller.run_directory, settings.frames, distiller.iteration)
+    with one_torch_thread(), ALONE.stop_signals() as stop, progress:
+        while distiller.frames < settings.frames:
+            distiller.collect()
+            distiller.improve()
+            figures = distiller.figures()
+            progress.report(figures)
+            distiller.save_if_due()
+            if (on_iteration is not None and on_iteration(figures)) or stop.is_set():
+                break
+        distiller.save()
+    return student
+
+
+class Distiller:
+    """The parts of an iteration and what lives from one to the next.
+
+    Attributes:
+        student: what learns.
+        teacher: what is learned.
+        frames: frames learned from so far.
+        iteration: iterations done.
+        elapsed_s: time spent in them [s].
+    """
+
+    def __init__(
+        self,
+        world: CameraWorld,
+        teacher: Teacher,
+        student: CameraPolicy,
+        settings: DistillSettings,
+        run_directory: Path,
+    ) -> None:
+        """Allocates the pool; touches no file."""
+        check_weights(settings.losses, teacher)
+        self.world, self.settings, self.run_directory = world, settings, run_directory
+        self.teacher, self.student = teacher, student
+        precision = "bf16" if has_fast_bf16(world.observation.device) else "fp32"
+        for policy in (student, getattr(teacher, "policy", student)):
+            policy.set_precision(precision)
+            policy.threads = settings.threads or torch.get_num_threads()
+        for part in student.inherited:
+            part.requires_grad_(settings.frees_trunk)
+        self.parameters = [p for p in student.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.Adam(self.parameters, settings.learning_rate, eps=1e-6)
+        self.shuffler = torch.Generator().manual_seed(settings.seed + 2)
+        self.actor = MixedActor(student, teacher, world.row_count)
+        self.pool = FramePool(world, self.actor, settings.pool, settings.every, settings.seed + 1)
+        self.tally = EpisodeTally(world)
+        self.frames = self.iteration = 0
+        self.elapsed_s = 0.0
+        self._saved_at = time.monotonic()
+
+    # The parts of an iteration, in order.
+
+    def collect(self) -> None:
+        """Lets student and teacher drive for `rollout_steps` steps in worlds of a new look."""
+        self._started = time.perf_counter()
+        settings = self.settings
+        look = replace(settings.appearance, seed=settings.appearance.seed + self.iteration)
+        self.world.change_appearance(look)
+        self.share = settings.teacher_share(self.frames)
+        chance = torch.rand(self.world.row_count, generator=self.shuffler)
+        self.actor.by_teacher = chance < self.share
+        if settings.method == "solo":
+            agents = self.world.vector.simulator.shape[1]
+            is_pupil = torch.arange(self.world.row_count) % agents == 0
+            self.actor.by_teacher |= ~is_pupil
+            self.pool.rows = is_pupil
+        before = self.pool.added
+        roll_out(self.world, self.actor, settings.rollout_steps, self.pool, self.tally)
+        self._added = self.pool.added - before
+        self._collected = time.perf_counter()
+
+    def improve(self) -> None:
+        """Takes as many optimiser steps as the new frames are worth."""
+        settings = self.settings
+        done = min(1.0, self.frames / settings.frames)
+        self.learning_rate = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate
+        steps = max(1, round(self._added * settings.passes / settings.minibatch))
+        learned = []
+        for _ in range(steps if self.pool.count else 0):
+            size = min(settings.minibatch, self.pool.count)
+            rows = torch.randint(self.pool.count, (size,), generator=self.shuffler)
+            learned.append(self._step(rows))
+        self._learned = torch.stack(learned).mean(0) if learned else torch.zeros(len(_FIGURES))
+
+    def _step(self, rows: Tensor) -> Tensor:
+        """One optimiser step on frames of the pool; returns the figures of it."""
+        chunks = rows.split(self.student.gradient_rows)
+
+        def run(number: int) -> tuple[list[Tensor], Tensor]:
+            part = chunks[number]
+            with torch.enable_grad():  # this setting belongs to each thread
+                loss, figures = self._loss(part)
+            share = len(part) / len(rows)
+            return list(torch.autograd.grad(loss * share, self.parameters)), figures * share
+
+        results = run_chunks(run, len(chunks), self.student.threads)
+        total = results[0][0]
+        for gradient, _ in results[1:]:  # in order: rounding must not depend on who was first
+            torch._foreach_add_(total, gradient)  # pyright: ignore[reportPrivateImportUsage]
+        for parameter, gradient in zip(self.parameters, total, strict=True):
+            parameter.grad = gradient
+        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        self.optimizer.step()
+        return torch.stack([figures for _, figures in results]).sum(0)
+
+    def _loss(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean loss over frames of the pool, and the figures of `_FIGURES`."""
+        pool, student = self.pool, self.student
+        lesson = self.teacher.explain(pool.shown[rows])
+        seen = pool.seen[rows]
+        sight = student.see(student.features(seen))
+        joined = student.join(sight, seen)
+        numbers, value = student.respond(joined)
+        said = Saying(student.distribution(numbers), value, joined, sight)
+        parts = compare(lesson, said, pool.lane[rows], student, self.settings.losses)
+        with torch.no_grad():
+            agrees = agreement(lesson, said.distribution)
+            figures = [parts.total, parts.divergence.mean(), parts.slots.mean(),
+                       parts.lane.mean(), agrees]  # fmt: skip
+        return parts.total, torch.stack(figures).detach()
+
+    def figures(self) -> dict[str, float]:
+        """Closes the iteration: counts it and reads its figures."""
+        self.world.check()
+        counted = self.tally.read()
+        counted.pop("samples")
+        duration = time.perf_counter() - self._started
+        self.iteration += 1
+        self.frames += self._added
+        self.elapsed_s += duration
+        learned = dict(zip(_FIGURES, self._learned.tolist(), strict=True))
+        if not math.isfinite(learned["loss"]):
+            raise FloatingPointError(
+                f"{self.run_directory}: iteration {self.iteration}: the loss is "
+                f"{learned['loss']}; the last saved state is whole: teach anew with a lower "
+                "learning_rate"
+            )
+        return {
+            "iteration": self.iteration,
+            "samples": self.frames,
+            "samples_per_s": self._added / duration,
+            "elapsed_s": self.elapsed_s,
+            "seconds/collect": self._collected - self._started,
+            "seconds/learn": duration - (self._collected - self._started),
+            "learning_rate": self.learning_rate,
+            "teacher_share": self.share,
+            **learned,
+            **counted,
+        }
+
+    # Beginning, saving and going on.
+
+    def begin(self) -> None:
+        """Starts a run in an empty directory."""
+        if training_states(self.run_directory):
+            reason = "already holds a run; resume it, or name another directory"
+            raise PolicyError(str(self.run_directory), "", reason)
+        self.world.reset(self.settings.seed)
+        if isinstance(self.teacher, DriverTeacher):
+            shown = self.world.vector.observation[self.world.active]
+            self.student.inherit(self.teacher.policy, shown)
+        self.run_directory.mkdir(parents=True, exist_ok=True)
+        facts = {
+            "distill": _plain(self.settings),
+            "rows": self.world.row_count,
+            "parameters": sum(p.numel() for p in self.parameters),
+            "threads": self.student.threads,
+        }
+        text = json.dumps(facts, indent=2) + "\n"
+        (self.run_directory / SETTINGS_FILE).write_text(text, encoding="utf-8")
+
+    def resume(self) -> None:
+        """Goes on from the newest state that is whole; worlds begin anew."""
+        tensors, facts, _ = load_training_state(self.run_directory)
+        now = _plain(self.settings)
+        changed = [n for n in sorted(now.keys() - CHANGEABLE) if facts["settings"].get(n) != now[n]]
+        if changed:
+            reason = f"was made with another {', '.join(changed)}; use those of {SETTINGS_FILE}"
+            raise PolicyError(str(self.run_directory), "settings", reason)
+        weights = {n.removeprefix("policy/"): t for n, t in tensors.items() if n[:7] == "policy/"}
+        optimizer = self.optimizer.state_dict()
+        for name, tensor in tensors.items():
+            if name.startswith("adam/"):
+                _, index, moment = name.split("/")
+                optimizer["state"].setdefault(int(index), {})[moment] = tensor
+        try:
+            self.student.load_state_dict(weights)
+            self.optimizer.load_state_dict(optimizer)
+        except (KeyError, RuntimeError, ValueError) as error:
+            reason = f"does not fit this student ({str(error).splitlines()[0]}); use the same"
+            raise PolicyError(str(self.run_directory), "state", reason) from error
+        self.iteration, self.frames = facts["iteration"], facts["frames"]
+        self.elapsed_s = facts["elapsed_s"]
+        # A seed not used before: repeating the first frames would teach nothing new.
+        self.world.reset(self.settings.seed + self.iteration)
+        self.shuffler.manual_seed(self.settings.seed + 2 + self.iteration)
+
+    def save_if_due(self) -> None:
+        """Saves if the last time is `checkpoint_every_s` ago."""
+        if time.monotonic() - self._saved_at >= self.settings.checkpoint_every_s:
+            self.save()
+
+    def save(self) -> None:
+        """Writes the state of the lessons, and the student as it is now."""
+        tensors = {f"policy/{name}": t for name, t in self.student.state_dict().items()}
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"adam/{index}/{name}": tensor for name, tensor in moments.items()}
+        facts = {
+            "frames": self.frames,
+            "elapsed_s": self.elapsed_s,
+            "settings": _plain(self.settings),
+        }
+        save_training_state(self.run_directory, self.iteration, tensors, facts)
+        metadata = {"frames": self.frames, "distill": facts["settings"]}
+        save_policy(self.student, self.run_directory / POLICY_FILE, metadata=metadata)
+        self._saved_at = time.monotonic()
+
+
+_FIGURES = ("loss", "divergence", "slots", "lane", "agreement")
+"""What an optimiser step tells of itself."""
+
+
+def _plain(settings: DistillSettings) -> dict[str, Any]:
+    """Settings as JSON would give them back (tuples are lists)."""
+    return json.loads(json.dumps(asdict(settings)))

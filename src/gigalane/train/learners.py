@@ -1,0 +1,32 @@
+"""What can learn by PPO: makes an untaught policy for a world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gigalane.networks.birdview import BirdviewLayout
+from gigalane.policies.actor_critic import AnyPolicy
+from gigalane.policies.coach import CoachPolicy
+from gigalane.policies.entity import EntityPolicy
+from gigalane.sim.layout import ObservationLayout
+from gigalane.train.settings import TrainSettings
+from gigalane.worlds.world import World
+
+PolicyFactory = Callable[[World, TrainSettings], AnyPolicy]
+"""Makes what learns in a world, with weights from torch's global generator."""
+
+
+def make_driver(world: World, settings: TrainSettings) -> EntityPolicy:
+    """A driver that sees sets of entities."""
+    assert isinstance(world.layout, ObservationLayout)
+    return EntityPolicy(world.layout, world.action_space, settings.policy)
+
+
+def make_coach(world: World, settings: TrainSettings) -> CoachPolicy:
+    """A coach that sees pictures from above.
+
+    Raises:
+        SettingsError: the world's actions or pictures do not suit it.
+    """
+    assert isinstance(world.layout, BirdviewLayout)
+    return CoachPolicy(world.layout, world.action_space, settings.coach)

@@ -1,0 +1,142 @@
+"""From maps and a teacher to a camera student: makes the worlds that `distill` needs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from gigalane.core.files import replacing
+from gigalane.core.settings import SettingsError
+from gigalane.maps.compile import compile_map
+from gigalane.maps.road import RoadMap
+from gigalane.policies.camera import CameraPolicy, CameraSettings
+from gigalane.policies.coach import CoachPolicy
+from gigalane.policies.entity import EntityPolicy
+from gigalane.render.camera import Rig
+from gigalane.sim.guard import Guard
+from gigalane.sim.settings import ActionName, PersonaSettings, SimulatorSettings, TrafficSettings
+from gigalane.sim.simulator import Simulator
+from gigalane.train.comparison import check_weights
+from gigalane.train.distill import DistillSettings, distill
+from gigalane.train.selfplay import WORLDS_FILE
+from gigalane.train.teachers import Autopilot, CoachTeacher, DriverTeacher, Teacher
+from gigalane.worlds.birdview import BirdviewWorld
+from gigalane.worlds.camera import CameraWorld
+from gigalane.worlds.vector import VectorWorld
+
+TEACHING_WORLD = SimulatorSettings(
+    worlds=16,
+    agents=40,
+    persona=PersonaSettings.strict(),
+    traffic=TrafficSettings(blind=0.0, braking=0.0),
+)
+"""Worlds that students are taught in: all drive, as carefully as they are measured."""
+
+
+Knowing = EntityPolicy | CoachPolicy | Literal["autopilot"]
+"""Who can teach: a driver that sees entities, a coach that looks from above, or the script."""
+
+
+def teach(
+    maps: Sequence[RoadMap],
+    world: SimulatorSettings,
+    teacher: Knowing,
+    rig: Rig,
+    settings: DistillSettings,
+    run_directory: str | os.PathLike[str],
+    *,
+    eyes: CameraSettings | None = None,
+    resume: bool = False,
+    sources: Sequence[str] = (),
+    names: Mapping[str, str] | None = None,
+    on_iteration: Callable[[dict[str, float]], bool | None] | None = None,
+) -> CameraPolicy:
+    """Teaches a camera student on maps; see `gigalane.train.distill.distill`.
+
+    Args:
+        maps: where to drive; worlds share them out in turn.
+        world: the worlds.
+        teacher: who knows the state: the self-taught driver, a coach, or "autopilot".
+        rig: the student's cameras.
+        settings: how to teach.
+        run_directory: where the run is kept.
+        eyes: sizes of the student; what it inherits has the teacher's.
+        resume: go on from its newest state.
+        sources: how the maps were named; kept in the run's folder.
+        names: what else to keep there: how teacher and rig were named.
+        on_iteration: told the figures of each iteration; returning True ends the lessons.
+
+    Raises:
+        SettingsError: the teacher does not fit the worlds, or the settings not the maps.
+        PolicyError: see `distill`.
+        SimulationError: a number left all bounds; a recording of it lies in the run's folder.
+    """
+    simulator = Simulator(
+        [compile_map(road_map) for road_map in maps],
+        replace(world, action=world.action if isinstance(teacher, str) else _action_of(teacher)),
+        seed=settings.seed,
+        threads=settings.threads or None,
+    )
+    inner = VectorWorld(simulator, Guard(simulator, maps, run_directory))
+    camera_world = CameraWorld(_shown(teacher, inner, maps), rig, maps, settings.appearance)
+    sizes = eyes or CameraSettings()
+    if isinstance(teacher, EntityPolicy):
+        widths = {n: getattr(teacher.settings, n) for n in ("encoder_width", "trunk")}
+        sizes = replace(sizes, **widths)
+    if isinstance(teacher, CoachPolicy):
+        sizes = replace(sizes, trunk=(*sizes.trunk[:-1], teacher.settings.join[-1]))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        student = CameraPolicy(camera_world.layout, camera_world.action_space, sizes)
+    knowing = _teacher(teacher, simulator)
+    check_weights(settings.losses, knowing)
+    if not resume:
+        facts = {
+            "maps": list(sources) or [road_map.name for road_map in maps],
+            "world": asdict(world),
+            "student": asdict(sizes),
+            **(names or {"rig": rig.name}),
+        }
+        Path(run_directory).mkdir(parents=True, exist_ok=True)
+        with replacing(Path(run_directory) / WORLDS_FILE) as beside:
+            beside.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return distill(camera_world, knowing, student, settings, run_directory, resume, on_iteration)
+
+
+def _action_of(teacher: EntityPolicy | CoachPolicy) -> ActionName:
+    """The actions that a policy drives in."""
+    return teacher.action_space.name
+
+
+def _shown(
+    teacher: Knowing, inner: VectorWorld, maps: Sequence[RoadMap]
+) -> VectorWorld | BirdviewWorld:
+    """The worlds with what the teacher looks at.
+
+    Raises:
+        SettingsError: the teacher was trained on other observations.
+    """
+    world: VectorWorld | BirdviewWorld = inner
+    if isinstance(teacher, CoachPolicy):
+        world = BirdviewWorld(inner, teacher.layout.birdview, maps)
+    if not isinstance(teacher, str) and teacher.layout != world.layout:
+        raise SettingsError(
+            f"teacher: it observes {teacher.layout}, the worlds show {world.layout}; use the "
+            "observation settings it was trained with"
+        )
+    return world
+
+
+def _teacher(teacher: Knowing, simulator: Simulator) -> Teacher:
+    """Who answers for it."""
+    if isinstance(teacher, EntityPolicy):
+        return DriverTeacher(teacher)
+    if isinstance(teacher, CoachPolicy):
+        return CoachTeacher(teacher)
+    return Autopilot(simulator.action_space)

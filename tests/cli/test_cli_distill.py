@@ -1,0 +1,73 @@
+"""Distillation from outside: begin, go on, refuse what does not fit."""
+
+import json
+
+import pytest
+
+from gigalane.policies.camera import CameraPolicy
+from gigalane.policies.checkpoint import load_policy
+from gigalane.render.camera import load_rig
+
+TINY = (
+    *("--world.worlds", "2", "--world.agents", "6", "--map", "town:1"),
+    *("--distill.frames", "150", "--distill.rollout-steps", "4", "--distill.threads", "1"),
+    *("--distill.pool", "200", "--distill.minibatch", "32"),
+    *("--student.eyes.channels", "8", "8", "--student.eyes.features", "16"),
+)
+
+
+@pytest.fixture
+def rig(folder):
+    path = folder / "rig.json"
+    load_rig("front").resized(24, 16).save(path)
+    return str(path)
+
+
+def test_a_student_is_taught_goes_on_and_is_measured(gigalane, folder, rig):
+    student = folder / "student"
+    assert gigalane("distill", student, "--rig", rig, *TINY).code == 0
+    policy = load_policy(student / "policy.safetensors")
+    assert isinstance(policy, CameraPolicy)
+    assert policy.layout.rig.size == (24, 16)
+    before = (student / "metrics.jsonl").read_text().count("\n")
+    assert gigalane("distill", student, "--resume", "--distill.frames", "400").code == 0
+    assert (student / "metrics.jsonl").read_text().count("\n") > before
+    found = gigalane(
+        *("evaluate", student / "policy.safetensors", "--map", "town:1", "--agents", "4"),
+        *("--episodes", "4", "--seconds", "4", "--dt", "0.2", "--appearance", "dusk", "--json"),
+    )
+    assert found.code == 0
+    assert 0 <= json.loads(found.out)["driving_score"]["value"] <= 1
+    assert json.loads(found.out)["settings"]["appearance"]["fog"] == [0.014, 0.024]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--teacher", "idm"), "does not drive by the state"),
+        (("--teacher", "nowhere.safetensors"), "is neither a file nor one of"),
+        (("--rig", "nowhere.json"), "give a rig file or one of"),
+        (("--distill.frames", "0"), "frames"),
+        (("--resume",), "holds no run to go on with"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing_behind(refused, folder, words, told):
+    assert told in refused("distill", folder / "student", *TINY, *words)
+
+
+def test_a_rig_without_a_camera_is_one_line(refused, folder):
+    path = folder / "rig.json"
+    path.write_text('{"format": "gigalane rig 1", "name": "none", "cameras": []}')
+    line = refused("distill", folder / "student", "--rig", path, *TINY)
+    assert "it has no camera" in line
+    assert str(path) in line
+
+
+def test_a_run_is_not_continued_with_other_cameras(gigalane, refused, folder, rig):
+    student = folder / "student"
+    assert gigalane("distill", student, "--rig", rig, *TINY).code == 0
+    assert "another --rig" in refused("distill", student, "--resume", "--rig", "front")
+
+
+def test_an_appearance_that_is_not_there_is_one_line(refused):
+    assert "choose one of plain, varied, dusk" in refused("evaluate", "--appearance", "snow")

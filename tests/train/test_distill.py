@@ -1,0 +1,178 @@
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from gigalane.core.settings import SettingsError
+from gigalane.maps.sources import open_maps
+from gigalane.networks.birdview import BirdviewLayout
+from gigalane.networks.image_encoder import EyeSettings
+from gigalane.policies.camera import CameraPolicy, CameraSettings
+from gigalane.policies.checkpoint import load_policy
+from gigalane.policies.coach import CoachPolicy
+from gigalane.policies.entity import EntityPolicy
+from gigalane.policies.policy import PolicyError
+from gigalane.policies.shipped import load_default
+from gigalane.render.birdview import BirdviewSettings
+from gigalane.render.camera import load_rig
+from gigalane.sim.simulator import Simulator
+from gigalane.train.comparison import LossWeights
+from gigalane.train.distill import Distiller, DistillSettings
+from gigalane.train.teachers import Autopilot
+from gigalane.train.teaching import TEACHING_WORLD, teach
+from gigalane.worlds.camera import CameraWorld
+from gigalane.worlds.vector import VectorWorld
+
+RIG = load_rig("front").resized(24, 16)
+EYES = CameraSettings(eyes=EyeSettings(channels=(8, 16), features=32))
+WORLD = replace(TEACHING_WORLD, worlds=2, agents=8)
+SETTINGS = DistillSettings(
+    frames=100_000, rollout_steps=4, pool=300, minibatch=32, threads=1, learning_rate=1e-3
+)
+
+
+@pytest.fixture(scope="module")
+def maps():
+    return open_maps(("town:1",))
+
+
+@pytest.fixture
+def teacher() -> EntityPolicy:
+    return load_default()
+
+
+def run(
+    folder, maps, teacher, settings=SETTINGS, iterations=3, world=WORLD, **options
+) -> CameraPolicy:
+    return teach(
+        maps,
+        world,
+        teacher,
+        RIG,
+        settings,
+        folder,
+        eyes=EYES,
+        on_iteration=lambda figures: figures["iteration"] >= iterations,
+        **options,
+    )
+
+
+def figures(folder) -> list[dict]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").open()]
+
+
+@pytest.mark.parametrize("method", ["dagger", "solo", "cloning"])
+def test_students_come_nearer_to_their_teacher(tmp_path, maps, teacher, method):
+    settings = replace(SETTINGS, method=method, passes=4.0, rollout_steps=8)
+    run(tmp_path / "run", maps, teacher, settings, iterations=12)
+    told = figures(tmp_path / "run")
+    assert told[-1]["divergence"] < 0.8 * told[0]["divergence"]
+    assert all(row["teacher_share"] == 1.0 for row in told) == (method == "cloning")
+
+
+def coach(maps) -> CoachPolicy:
+    """A coach that has learned nothing but has opinions."""
+    simulator = Simulator(maps, replace(WORLD, action="acceleration_steering"))
+    layout = BirdviewLayout(BirdviewSettings.small(), VectorWorld(simulator).layout.given)
+    torch.manual_seed(1)
+    policy = CoachPolicy(layout, simulator.action_space)
+    torch.nn.init.normal_(policy.action_head.weight, std=0.05)
+    return policy
+
+
+def test_a_coach_teaches_what_it_thinks_and_what_it_feels(tmp_path, maps):
+    settings = replace(
+        SETTINGS, losses=replace(LossWeights.for_coach(), feature=1.0, structure=0.1, value=0.1),
+        passes=4.0, rollout_steps=8,
+    )  # fmt: skip
+    student = run(tmp_path / "run", maps, coach(maps), settings, iterations=12)
+    told = figures(tmp_path / "run")
+    assert told[-1]["divergence"] < 0.9 * told[0]["divergence"]
+    assert student.action_space.name == "acceleration_steering"
+    assert student.settings.trunk == (256, 256)
+
+
+@pytest.mark.parametrize("action", ["jerk12", "acceleration_steering"])
+def test_an_autopilot_teaches_what_to_do(tmp_path, maps, action):
+    simulator = Simulator(maps, replace(WORLD, action=action), seed=3)
+    world = CameraWorld(VectorWorld(simulator), RIG, maps)
+    torch.manual_seed(0)
+    student = CameraPolicy(world.layout, world.action_space, EYES)
+    settings = replace(
+        SETTINGS, losses=LossWeights.for_autopilot(), rollout_steps=20, pool=400, passes=8.0
+    )
+    distiller = Distiller(world, Autopilot(world.action_space), student, settings, tmp_path)
+    distiller.collect()
+    rows = torch.arange(distiller.pool.count)
+    before = float(distiller._loss(rows)[0].detach())
+    distiller.improve()
+    assert float(distiller._loss(rows)[0].detach()) < 0.8 * before
+
+
+@pytest.mark.parametrize(
+    ("who", "name"), [("coach", "slots"), ("autopilot", "divergence"), ("autopilot", "feature")]
+)
+def test_a_teacher_is_not_asked_what_it_cannot_tell(tmp_path, maps, who, name):
+    teacher = coach(maps) if who == "coach" else who
+    losses = replace(LossWeights.for_autopilot(), **{name: 1.0})
+    with pytest.raises(SettingsError, match=f"losses: {name} is 1, but a teacher of kind {who}"):
+        run(tmp_path / "run", maps, teacher, replace(SETTINGS, losses=losses))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_is_taken_up_again_keeps_its_weights_and_goes_on(tmp_path, maps, teacher):
+    run(tmp_path / "run", maps, teacher, iterations=2)
+    before = load_policy(tmp_path / "run" / "policy.safetensors")
+    student = run(tmp_path / "run", maps, teacher, iterations=4, resume=True)
+    assert [row["iteration"] for row in figures(tmp_path / "run")] == [1, 2, 3, 4]
+    assert figures(tmp_path / "run")[-1]["samples"] > figures(tmp_path / "run")[1]["samples"]
+    assert before.layout == student.layout
+    for (name, ours), (_, theirs) in zip(
+        student.state_dict().items(), before.state_dict().items(), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs, atol=0.05, rtol=0.2, msg=name)
+
+
+def test_the_same_seed_teaches_the_same(tmp_path, maps, teacher):
+    runs = [run(tmp_path / name, maps, load_default(), iterations=2) for name in "ab"]
+    for one, other in zip(runs[0].parameters(), runs[1].parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_what_is_inherited_stays_the_drivers_where_it_is_not_freed(tmp_path, maps, teacher):
+    settings = replace(SETTINGS, frees_trunk=False, losses=LossWeights(structure=1.0, value=0.1))
+    student = run(tmp_path / "run", maps, teacher, settings)
+    wanted = load_default()
+    assert torch.equal(student.trunk.layers[0].weight, wanted.actor.trunk.layers[0].weight)
+    assert torch.equal(student.action_head.weight, wanted.action_head.weight)
+    freed = run(tmp_path / "freed", maps, teacher)
+    assert not torch.equal(freed.action_head.weight, wanted.action_head.weight)
+
+
+def test_a_folder_that_holds_a_run_is_not_written_over(tmp_path, maps, teacher):
+    run(tmp_path / "run", maps, teacher, iterations=1)
+    with pytest.raises(PolicyError, match="already holds a run"):
+        run(tmp_path / "run", maps, teacher, iterations=1)
+    with pytest.raises(PolicyError, match="another minibatch"):
+        changed = replace(SETTINGS, minibatch=16)
+        run(tmp_path / "run", maps, teacher, changed, iterations=1, resume=True)
+
+
+def test_a_teacher_with_other_observations_is_refused_in_one_line(tmp_path, maps, teacher):
+    world = replace(WORLD, observation=replace(WORLD.observation, partners=4))
+    with pytest.raises(SettingsError, match="teacher: it observes") as found:
+        teach(maps, world, teacher, RIG, SETTINGS, tmp_path / "run", eyes=EYES)
+    assert "\n" not in str(found.value)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("wrong", [{"frames": 0}, {"mixed": 2.0}, {"pool": 8}, {"passes": 0.0}])
+def test_settings_that_teach_nothing_are_refused(wrong):
+    with pytest.raises(SettingsError, match="distill:"):
+        replace(SETTINGS, **wrong)
+
+
+def test_the_teachers_part_of_the_driving_falls_to_nothing():
+    settings = replace(SETTINGS, frames=1000, mixed=0.5)
+    assert [settings.teacher_share(n) for n in (0, 250, 500, 900)] == [1.0, 0.5, 0.0, 0.0]
