@@ -35,7 +35,7 @@ def main() -> None:
         resume=options.resume,
         sources=TOWNS,
         device="cpu" if options.size == "small" else "cuda",
-        birdview=recipe.birdview,
+        eyes=recipe.birdview,
     )
 
 

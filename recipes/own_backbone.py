@@ -91,7 +91,8 @@ class Source:
         told = self.renderer.render()
         rows = self.world.active
         images, classes, depth = (
-            torch.from_numpy(told[name]).flatten(0, 2)[rows] for name in ("rgb", "class_id", "depth")
+            torch.from_numpy(told[name]).flatten(0, 2)[rows]
+            for name in ("rgb", "class_id", "depth")
         )
         nearness = functional.avg_pool2d((NEAR / (NEAR + depth)).unsqueeze(1), BLOCK).squeeze(1)
         return Frames(images, classes, nearness)
@@ -176,7 +177,9 @@ def measure(backbone: OwnBackbone, reader: Reader, frames: Frames) -> dict[str, 
     }
 
 
-def pretrain(cpu_seconds: float, seed: int = 0, learning_rate: float = 2e-3) -> tuple[OwnBackbone, dict]:
+def pretrain(
+    cpu_seconds: float, seed: int = 0, learning_rate: float = 2e-3
+) -> tuple[OwnBackbone, dict]:
     """Teaches the convolutions for so much CPU time.
 
     Returns:

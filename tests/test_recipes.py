@@ -103,3 +103,35 @@ def test_the_coach_of_the_papers_size_has_its_iterations_and_its_discount_by_ste
         assert one.world.persona == PersonaSettings.strict()
     # Greys take more than sixteen bits; the small one has a bit a channel.
     assert (paper.birdview.bits, small.birdview.bits) == (32, 16)
+
+
+def test_ways_of_teaching_change_what_they_say():
+    study = recipe("students").students(Budget(1000), 3, standard_trials(8))
+    base = described(study.arms[0])["lessons"]
+
+    def changed(name: str) -> set[str]:
+        return set(changes(base, described(study.arm(name))["lessons"]))
+
+    assert changed("solo") == changed("cloning") == {"distill.method"}
+    assert changed("frozen-trunk") == {"distill.frees_trunk"}
+    assert changed("no-slots") == {"distill.losses.slots"}
+    assert changed("action") == {f"distill.losses.{n}" for n in ("action", "divergence", "slots")}
+
+
+def test_the_coachs_ablation_asks_the_same_of_all_but_the_script():
+    study = recipe("coach_ablation").coach_ablation(Budget(1000), 3, standard_trials(8))
+    lessons = {arm.name: arm.lessons for arm in study.arms}
+    script = lessons.pop("autopilot-action")
+    assert script.distill == lessons["action"].distill
+    assert {one.teacher for one in lessons.values()} == {"default-coach"}
+    weights = {name: one.distill.losses for name, one in lessons.items()}
+    told = {
+        name: [loss for loss, weight in vars(given).items() if weight and loss != "lane"]
+        for name, given in weights.items()
+    }
+    assert told == {
+        "action": ["action"],
+        "kl": ["divergence"],
+        "kl-feature": ["divergence", "feature"],
+        "kl-structure": ["divergence", "structure"],
+    }

@@ -1,10 +1,11 @@
-"""The whole job in minutes: train a small driver, prove it, and show it."""
+"""The whole job in minutes: teach a small driver to drive and to see, prove both, show them."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,24 @@ from gigalane.evals.page import write_report
 from gigalane.evals.report import print_table
 from gigalane.maps.generate import TownSettings, generate_town
 from gigalane.maps.road import RoadMap
+from gigalane.policies.camera import CameraPolicy
 from gigalane.policies.checkpoint import load_policy
+from gigalane.policies.entity import EntityPolicy
 from gigalane.policies.policy import PolicyError
-from gigalane.policies.shipped import load_default
+from gigalane.policies.shipped import load_default, load_default_camera
+from gigalane.render.appearance import Appearance
+from gigalane.render.camera import load_rig
+from gigalane.sim.recording import Recording
 from gigalane.sim.settings import SCRIPT_NAMES, SimulatorSettings, SpawnSettings, TrafficSettings
+from gigalane.train.distill import DistillSettings
 from gigalane.train.guidance import GuidanceSettings
 from gigalane.train.ppo import PPOSettings
 from gigalane.train.selfplay import self_play
-from gigalane.train.trainer import TrainSettings
+from gigalane.train.settings import TrainSettings
+from gigalane.train.teaching import TEACHING_WORLD, teach
+from gigalane.viewer.eyes import MOST_BYTES, Eyes, busiest_agents, page_rig, take_pictures
 from gigalane.viewer.map_picture import draw_map
+from gigalane.viewer.recorded_eyes import RecordedEyes
 from gigalane.viewer.replay import write_replay
 
 
@@ -35,10 +45,12 @@ class DemoSettings:
     """How long the demonstration takes.
 
     Attributes:
-        minutes: longest time it trains [min].
+        minutes: longest time it learns to drive [min]; to see it learns half as long.
         samples: samples it trains on at most.
         goal_rate: training ends early once this share of episodes reaches its goal.
-        episodes: agent episodes that each driver is judged by at least.
+        episodes: agent episodes that each driver is judged by at least; a quarter of them for
+            those that look through cameras.
+        frames: frames that a core learns to see from in a second; sets how many are wanted.
         seed: of the towns and everything random.
     """
 
@@ -46,6 +58,7 @@ class DemoSettings:
     samples: int = 12_000_000
     goal_rate: float = 0.85
     episodes: int = 400
+    frames: float = 900.0
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -76,6 +89,14 @@ TRAIN = TrainSettings(
 )
 
 
+SEEING = replace(TEACHING_WORLD, worlds=16, agents=24, spawn=WORLD.spawn)
+"""The same traffic for the student that learns to see."""
+EYES = "surround"
+"""Its cameras."""
+TEACH = DistillSettings(mixed=0.3, pool=20_000, appearance=Appearance())
+"""One town on one clear day, so that minutes are enough."""
+
+
 def run_demo(out: Path, settings: DemoSettings, console: Console) -> list[Evaluation]:
     """Trains, evaluates and shows a driver.
 
@@ -96,13 +117,19 @@ def run_demo(out: Path, settings: DemoSettings, console: Console) -> list[Evalua
         f"[bold]1  Drive[/bold]  self-play on {town.name}: "
         f"{town.lane_kilometres:.1f} lane-km, at most {settings.minutes:g} min"
     )
-    policy_file = _train(town, run, settings)
-    console.print("[bold]2  Prove[/bold]  everyone drives the same town, 60 s episodes")
-    subjects: list[tuple[str, Subject]] = [("trained here", load_policy(policy_file))]
-    try:
-        subjects.append(("shipped", load_default()))
-    except PolicyError as error:
-        console.print(f"  {error}")
+    driver = _train(town, run / "drive", settings)
+    console.print(
+        f"[bold]2  See[/bold]  the driver teaches a copy that looks through cameras, at most "
+        f"{settings.minutes / 2:g} min"
+    )
+    student = _teach(town, driver, run / "see", settings)
+    console.print("[bold]3  Prove[/bold]  everyone drives the same town, 60 s episodes")
+    subjects: list[tuple[str, Subject]] = [("trained here", driver), ("taught to see", student)]
+    for name, load in (("shipped", load_default), ("shipped, seeing", load_default_camera)):
+        try:
+            subjects.append((name, load()))
+        except PolicyError as error:
+            console.print(f"  {error}")
     for script in SCRIPT_NAMES:
         subjects.append((script.replace("_", "-"), script))  # noqa: PERF401
     found = []
@@ -112,18 +139,19 @@ def run_demo(out: Path, settings: DemoSettings, console: Console) -> list[Evalua
             subject,
             [town],
             EvaluateSettings(
-                episodes=settings.episodes,
+                episodes=_episodes(subject, settings),
                 agents=24,
                 dt=0.1,
                 seed=settings.seed,
-                record=1 if name in ("trained here", "shipped") else 0,
+                record=0 if isinstance(subject, str) else 1,
                 spawn=WORLD.spawn,
             ),
         )
         found.append(evaluation)
     print_table(found)
-    console.print("[bold]3  Look[/bold]")
-    write_replay([r for evaluation in found for r in evaluation.recordings], out / "replay.html")
+    console.print("[bold]4  Look[/bold]")
+    recordings = [r for evaluation in found for r in evaluation.recordings]
+    write_replay(recordings, out / "replay.html", eyes=_pictures(recordings))
     facts = _facts(found, settings, time.perf_counter() - began)
     with replacing(out / "report.json") as beside:
         beside.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
@@ -133,7 +161,7 @@ def run_demo(out: Path, settings: DemoSettings, console: Console) -> list[Evalua
         title="gigalane demo",
         picture="town.png",
         replay="replay.html",
-        curve=run / "metrics.jsonl",
+        curve=run / "drive" / "metrics.jsonl",
     )
     for file in ("report.html", "replay.html", "report.json"):
         console.print(f"  {out / file}")
@@ -148,7 +176,7 @@ def beats(one: Evaluation, other: Evaluation) -> bool:
     )
 
 
-def _train(town: RoadMap, run: Path, settings: DemoSettings) -> Path:
+def _train(town: RoadMap, run: Path, settings: DemoSettings) -> EntityPolicy:
     """Trains until the town is learned, or time or samples run out."""
     deadline = time.perf_counter() + 60.0 * settings.minutes
     recent: list[float] = []
@@ -160,7 +188,42 @@ def _train(town: RoadMap, run: Path, settings: DemoSettings) -> Path:
 
     train = replace(TRAIN, samples=settings.samples, seed=settings.seed)
     self_play([town], WORLD, train, run, on_iteration=enough)
-    return run / "policy.safetensors"
+    driver = load_policy(run / "policy.safetensors")
+    assert isinstance(driver, EntityPolicy)
+    return driver
+
+
+def _teach(town: RoadMap, driver: EntityPolicy, run: Path, settings: DemoSettings) -> CameraPolicy:
+    """Teaches a student of the driver to see, for half the time that driving had."""
+    seconds = 30.0 * settings.minutes
+    deadline = time.perf_counter() + seconds
+    frames = max(1, round(seconds * (os.cpu_count() or 1) * settings.frames))
+    teach(
+        [town],
+        SEEING,
+        driver,
+        load_rig(EYES),
+        replace(TEACH, frames=frames, seed=settings.seed),
+        run,
+        on_iteration=lambda figures: time.perf_counter() > deadline,
+    )
+    student = load_policy(run / "policy.safetensors")
+    assert isinstance(student, CameraPolicy)
+    return student
+
+
+def _episodes(subject: Subject, settings: DemoSettings) -> int:
+    """Agent episodes to judge somebody by; who looks through cameras takes far longer."""
+    return settings.episodes // 4 if isinstance(subject, CameraPolicy) else settings.episodes
+
+
+def _pictures(recordings: Sequence[Recording]) -> list[Eyes]:
+    """What a camera on one road user of each recording sees."""
+    rig, found = page_rig(load_rig(EYES)), []
+    for recording in recordings:
+        eyes = RecordedEyes(recording, rig, busiest_agents(recording, 1))
+        found.append(take_pictures(eyes, None, MOST_BYTES // len(recordings)))
+    return found
 
 
 def _free_folder(out: Path) -> Path:

@@ -41,6 +41,23 @@ def test_a_student_is_taught_goes_on_and_is_measured(gigalane, folder, rig):
     assert json.loads(found.out)["settings"]["appearance"]["fog"] == [0.014, 0.024]
 
 
+def test_a_student_that_plans_goes_on_planning_and_is_measured_by_its_plans(gigalane, folder, rig):
+    student = folder / "student"
+    plans = ("--student.proposals", "4", "--student.drives", "plans")
+    assert gigalane("distill", student, "--rig", rig, *TINY, *plans).code == 0
+    assert gigalane("distill", student, "--resume", "--distill.frames", "200").code == 0
+    policy = load_policy(student / "policy.safetensors")
+    assert (policy.settings.proposals, policy.settings.drives) == (4, "plans")
+    last = json.loads((student / "metrics.jsonl").read_text().splitlines()[-1])
+    assert last["plan"] > 0 and last["plan_chosen"] > 0
+    found = gigalane(
+        *("evaluate", student / "policy.safetensors", "--map", "town:1", "--agents", "4"),
+        *("--episodes", "4", "--seconds", "4", "--dt", "0.25", "--json"),
+    )
+    assert found.code == 0
+    assert 0 <= json.loads(found.out)["driving_score"]["value"] <= 1
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -49,6 +66,9 @@ def test_a_student_is_taught_goes_on_and_is_measured(gigalane, folder, rig):
         (("--rig", "nowhere.json"), "give a rig file or one of"),
         (("--distill.frames", "0"), "frames"),
         (("--resume",), "holds no run to go on with"),
+        (("--student.drives", "plans"), "drives is plans, but proposals is 0"),
+        (("--distill.losses.plan", "1"), "plan needs a student with proposals"),
+        (("--teacher", "autopilot", "--student.proposals", "4"), "the student has 4 proposals"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing_behind(refused, folder, words, told):

@@ -5,7 +5,7 @@ import pytest
 from gigalane import __version__
 
 COMMANDS = (
-    *("demo", "map import", "map info", "map view", "train", "evaluate", "view"),
+    *("demo", "map import", "map info", "map view", "train", "align", "evaluate", "view"),
     *("bench", "bench compare", "bench sweep"),
 )
 

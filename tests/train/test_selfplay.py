@@ -5,9 +5,12 @@ import torch
 
 from gigalane.core.settings import rebuild
 from gigalane.maps.sources import open_maps
+from gigalane.networks.image_encoder import EyeSettings
+from gigalane.policies.camera import CameraPolicy, CameraSettings
 from gigalane.policies.coach import CoachPolicy, CoachSettings
 from gigalane.policies.entity import EntitySettings
 from gigalane.render.birdview import BirdviewSettings
+from gigalane.render.camera import load_rig
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.train.coach import CoachRecipe
 from gigalane.train.exploration import ExplorationSettings
@@ -72,7 +75,7 @@ def test_a_coach_resumes_to_exactly_the_same_numbers_hints_and_advice_included(t
             tmp_path / name,
             resume=resume,
             on_iteration=lambda figures: figures["iteration"] >= iterations,
-            birdview=recipe.birdview,
+            eyes=recipe.birdview,
         )
         assert isinstance(policy, CoachPolicy)
         return torch.cat([parameter.detach().flatten() for parameter in policy.parameters()])
@@ -82,3 +85,33 @@ def test_a_coach_resumes_to_exactly_the_same_numbers_hints_and_advice_included(t
     assert torch.equal(run("halves", 4, resume=True), whole)
     worlds = json.loads((tmp_path / "whole" / "worlds.json").read_text())
     assert rebuild(BirdviewSettings, worlds["birdview"], "here") == recipe.birdview
+
+
+def test_a_driver_learns_from_pixels_alone_and_resumes_to_exactly_the_same_numbers(tmp_path):
+    maps = open_maps(("town:1",))
+    rig = load_rig("front").resized(24, 16)
+    settings = TrainSettings(
+        samples=100_000,
+        rollout_steps=8,
+        threads=1,
+        camera=CameraSettings(trunk=(32,), eyes=EyeSettings(channels=(8, 8), features=16)),
+        ppo=PPOSettings(minibatch=64),
+    )
+
+    def run(name: str, iterations: int, resume: bool = False) -> torch.Tensor:
+        policy = self_play(
+            maps,
+            SimulatorSettings(worlds=2, agents=6),
+            settings,
+            tmp_path / name,
+            resume=resume,
+            eyes=rig,
+            on_iteration=lambda figures: figures["iteration"] >= iterations,
+        )
+        assert isinstance(policy, CameraPolicy)
+        return torch.cat([parameter.detach().flatten() for parameter in policy.parameters()])
+
+    whole = run("whole", 4)
+    first = run("halves", 2)
+    assert not torch.equal(first, whole)
+    assert torch.equal(run("halves", 4, resume=True), whole)

@@ -26,27 +26,47 @@ def actions(step: int, rows: int = 15) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(step).integers(0, 12, rows))
 
 
-def test_a_row_is_the_images_of_now_and_of_before_and_what_is_given(ring, ring_road):
-    world = make(ring, ring_road)
-    simulator = Simulator(ring, SETTINGS, seed=1)
+@pytest.mark.parametrize(("dt", "back"), [(0.1, 5), (0.2, 2), (0.25, 2), (0.3, 2), (0.5, 1)])
+def test_a_row_is_the_images_of_now_and_of_half_a_second_before(ring, ring_road, dt, back):
+    settings = replace(SETTINGS, time_steps=(dt,), episode_s=12 * dt)
+    world = make(ring, ring_road, settings)
+    simulator = Simulator(ring, settings, seed=1)
     renderer = CameraRenderer(simulator, RIG, [ring_road], appearance=VARIED)
-    layout = world.layout
-    before, was_active = None, None
-    begun = 0
+    lives = [[] for _ in range(15)]  # what each road user has seen since it appeared
+    was_active = np.zeros(15, bool)
+    lengths = set()
     for step in range(30):
-        images = renderer.render()["rgb"].reshape(15, 1, 16, 24, 3)
-        seen = layout.images_of(world.observation).numpy()
+        images = renderer.render()["rgb"].reshape(15, 1, 16, 24, 3).copy()
+        seen = world.layout.images_of(world.observation).numpy()
         assert np.array_equal(seen[..., :3], images)
-        if before is not None:
-            for row in range(15):
-                # Who has just appeared was not anywhere a moment ago.
-                is_new = not was_active[row]
-                assert np.array_equal(seen[row, ..., 3:], images[row] if is_new else before[row])
-                begun += is_new
-        before, was_active = images.copy(), world.active.numpy().copy()
+        for row, life in enumerate(lives):
+            if not was_active[row]:
+                life.clear()
+            life.append(images[row])
+            assert np.array_equal(seen[row, ..., 3:], life[max(0, len(life) - 1 - back)])
+            lengths.add(len(life))
+        was_active = world.active.numpy().copy()
         world.step(actions(step))
         simulator.step(actions(step).numpy().reshape(3, 5))
-    assert begun > 5
+    assert max(lengths) > back + 1
+    assert 1 in lengths
+
+
+def test_worlds_of_different_time_steps_look_back_equally_long(ring, ring_road):
+    settings = replace(SETTINGS, worlds=8, time_steps=(0.1, 0.25), episode_s=60.0)
+    world = make(ring, ring_road, settings)
+    seen = [world.layout.images_of(world.observation)[..., :3].clone()]
+    stayed = world.active.clone()
+    for step in range(7):
+        world.step(actions(step, 40))
+        stayed &= world.active
+        seen.append(world.layout.images_of(world.observation)[..., :3].clone())
+    before = world.layout.images_of(world.observation)[..., 3:]
+    steps = torch.where(world.dt < 0.2, 5, 2)
+    assert set(steps.tolist()) == {5, 2}
+    assert stayed.sum() > 10
+    for row in stayed.nonzero().squeeze(-1).tolist():
+        assert torch.equal(before[row], seen[7 - int(steps[row])][row])
 
 
 def test_a_row_tells_nothing_that_needs_a_map_unless_it_is_asked_to(ring, ring_road):
@@ -79,7 +99,7 @@ def test_a_state_of_other_cameras_is_refused(ring, ring_road):
     state = make(ring, ring_road).state_dict()
     inner = VectorWorld(Simulator(ring, SETTINGS, seed=1))
     other = CameraWorld(inner, RIG.resized(12, 8), [ring_road])
-    with pytest.raises(ValueError, match=r"world/camera.before: \d+ bytes saved, \d+ needed"):
+    with pytest.raises(ValueError, match=r"world/camera.kept: .* saved, .* here"):
         other.load_state_dict(state)
 
 

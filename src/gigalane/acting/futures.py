@@ -215,6 +215,41 @@ class TeacherFutures:
         return seen_from(origin[:, None], point_ahead(middle, behind[:, None]))
 
 
+class RememberedFutures(TeacherFutures):
+    """The same, looked up once however many ask, until it is told to forget.
+
+    Who drives by the teacher's futures and who learns from them ask about the same moment.
+    """
+
+    def __init__(self, simulator: Simulator, teacher: Policy) -> None:
+        """Knows nothing yet; see `TeacherFutures`."""
+        super().__init__(simulator, teacher)
+        rows = len(self._wheelbase)
+        false = torch.zeros(rows, dtype=torch.bool, device=self._dt.device)
+        poses = torch.zeros(rows, PLAN_POSES, 3, device=self._dt.device)
+        every = torch.arange(rows, device=self._dt.device)
+        self._known = Futures(every, poses, false, false.clone())
+        self._is_known = torch.zeros_like(self._count, dtype=torch.bool)
+
+    def look(self, worlds: Tensor | None = None) -> Futures:
+        """See `TeacherFutures.look`."""
+        count, agents = self.simulator.shape
+        device = self._is_known.device
+        asked = torch.arange(count, device=device) if worlds is None else worlds.to(device)
+        new = asked[~self._is_known[asked]]
+        if len(new):
+            found = super().look(new)
+            self._is_known[new] = True
+            for kept, values in zip(vars(self._known).values(), vars(found).values(), strict=True):
+                kept[found.rows] = values
+        rows = (asked[:, None] * agents + torch.arange(agents, device=device)).view(-1)
+        return Futures(*(kept[rows] for kept in vars(self._known).values()))
+
+    def forget(self) -> None:
+        """Says that the simulator has moved on."""
+        self._is_known.fill_(False)
+
+
 def rested(motion: Tensor, dt: Tensor) -> Tensor:
     """A car that brakes to a stand straight ahead, one time step later.
 

@@ -62,8 +62,8 @@ class PerturbedActor:
 
     def act(self, world: World) -> Tensor:
         """The driver's most likely action, or the held one of a disturbed row."""
-        inner = world.inner if isinstance(world, CameraWorld) else world
-        actions = self.driver.act(inner.observation, greedy=True)
+        vector = world.vector if isinstance(world, CameraWorld) else world
+        actions = self.driver.act(vector.observation, greedy=True)
         least, most = self.perturbation.steps
         begins = torch.rand(len(self.left), generator=self.generator) < self.perturbation.chance
         begins &= self.left == 0

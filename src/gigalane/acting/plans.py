@@ -27,6 +27,7 @@ from gigalane.acting.tracker import (
 from gigalane.core.settings import SettingsError
 from gigalane.networks.chunks import one_torch_thread
 from gigalane.networks.plans import PLAN_INTERVAL_S, PLAN_POSES
+from gigalane.policies.camera import CameraPolicy
 from gigalane.sim.dynamics import TURNING_RATE
 from gigalane.sim.scene import UNICYCLE
 from gigalane.sim.simulator import Simulator
@@ -68,6 +69,18 @@ class TeacherPlanner:
         worlds = torch.unique(rows // agents)
         future = self.futures.look(worlds)
         return future.poses[torch.searchsorted(future.rows, rows)]
+
+
+class StudentPlanner:
+    """Plans by what cameras see: the best of what a camera policy proposes."""
+
+    def __init__(self, student: CameraPolicy) -> None:
+        """Takes a policy that has proposals."""
+        self.student = student
+
+    def plan(self, world: World, rows: Tensor) -> Tensor:
+        """The proposals with the highest scores; see `Planner`."""
+        return self.student.plan(world.observation[rows]).best()
 
 
 class PlanActor:

@@ -95,7 +95,7 @@ _RENDER_WORKLOADS = (
         frames=8000,
     ),
     RenderWorkload(
-        "surround-rgb", "one strip of 192 x 32 all around in colour, 1,024 road users",
+        "surround-rgb", "one strip of 192 x 48 all around in colour, 1,024 road users",
         rig="surround",
         frames=20_000,
     ),

@@ -16,10 +16,11 @@ from gigalane.core.settings import RunError
 
 @dataclass(frozen=True)
 class Demo:
-    """Trains a driver from scratch on a small town, proves it, and shows it.
+    """Teaches a driver to drive and then to see, on a small town; proves both, and shows them.
 
-    A scripted driver advises it at first. Takes at most ten minutes on two CPU cores and leaves
-    a report and a replay page. Ctrl-C ends the training early and goes on to the proof. Fails
+    It learns to drive from scratch, a scripted driver advising it at first; then it teaches a
+    copy of itself that looks through cameras. Takes about ten minutes on two CPU cores and leaves
+    a report and a replay page. Ctrl-C ends a stage early and goes on to the next. Fails
     (exit code 1) if the driver does not clearly beat driving straight on.
 
     Examples:
@@ -30,7 +31,7 @@ class Demo:
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")] = Path("demo")
     """Folder to write to."""
     minutes: float = 5.0
-    """Longest time to train [min]."""
+    """Longest time to learn to drive [min]; to see it learns half as long."""
     seed: int = 1
     """Of the town and everything random."""
 

@@ -20,13 +20,12 @@ from gigalane.policies.camera import CameraSettings
 from gigalane.policies.checkpoint import training_states
 from gigalane.policies.coach import CoachPolicy
 from gigalane.policies.entity import EntityPolicy
-from gigalane.policies.shipped import open_subject
 from gigalane.render.camera import load_rig
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.train.comparison import LossWeights
 from gigalane.train.distill import DistillSettings
 from gigalane.train.selfplay import WORLDS_FILE
-from gigalane.train.teaching import TEACHING_WORLD, Knowing, teach
+from gigalane.train.teaching import TEACHING_WORLD, Knowing, open_teacher, teach
 from gigalane.train.trainer import SETTINGS_FILE
 
 
@@ -43,14 +42,15 @@ class Distill:
       gigalane distill student
       gigalane distill student --rig front --distill.frames 500000
       gigalane distill copycat --distill.method cloning
-      gigalane distill pupil --teacher coach.safetensors
+      gigalane distill planner --student.proposals 16 --student.drives plans --distill.every 4
+      gigalane distill pupil --teacher default-coach
       gigalane distill student --resume --distill.frames 4000000
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Folder of the run."""
     teacher: Annotated[str, tyro.conf.arg(metavar="POLICY")] = "default"
-    """Who teaches: `default` (the shipped driver), a policy file of a driver or of a coach, or
+    """Who teaches: `default` (the shipped driver), `default-coach`, a policy file of either kind, or
     `autopilot`, the script that drives by rules."""
     rig: Annotated[str, tyro.conf.arg(metavar="RIG")] = "surround"
     """The student's cameras: surround, front, four, six, or a rig file."""
@@ -66,12 +66,12 @@ class Distill:
 def run(words: Sequence[str]) -> int:
     """Runs `gigalane distill`."""
     command = parse(Distill, words, "distill")
-    teacher = _open_teacher(command.teacher)
+    teacher = open_teacher(command.teacher)
     command = parse(Distill, words, "distill", _usual(command, teacher))
     begun = bool(training_states(command.run))
     if command.resume:
         command = _resumed(command.run, words)
-        teacher = _open_teacher(command.teacher)
+        teacher = open_teacher(command.teacher)
     elif begun:
         raise InputError(
             f"{command.run}: already holds a run; go on with --resume, or name another folder"
@@ -103,25 +103,9 @@ def _usual(command: Distill, teacher: Knowing) -> Distill:
         losses = LossWeights.for_coach()
     if isinstance(teacher, str):
         losses = LossWeights.for_autopilot()
+    if command.student.proposals and isinstance(teacher, EntityPolicy):
+        losses = losses.with_plans()
     return Distill(command.run, distill=DistillSettings(losses=losses))
-
-
-def _open_teacher(name: str) -> Knowing:
-    """Who teaches.
-
-    Raises:
-        InputError: it does not know the state.
-        PolicyError: there is no such policy.
-    """
-    if name == "autopilot":
-        return "autopilot"
-    teacher = open_subject(name)
-    if not isinstance(teacher, EntityPolicy | CoachPolicy):
-        raise InputError(
-            f"--teacher {name}: does not drive by the state; give default, autopilot or a file "
-            "that gigalane train wrote"
-        )
-    return teacher
 
 
 def _resumed(folder: Path, words: Sequence[str]) -> Distill:

@@ -39,8 +39,8 @@ class Evaluate:
     """
 
     policy: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="POLICY")] = "default"
-    """A policy file, `default` or `default-camera` (the shipped ones), or idm, constant-velocity,
-    stationary."""
+    """A policy file, `default`, `default-camera` or `default-coach` (the shipped ones), or idm,
+    constant-velocity, stationary."""
     suite: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     """Named set of maps and density; `--suite list` shows them. Without --map: procedural."""
     map: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MAP [MAP ...]")] = ()
@@ -60,7 +60,8 @@ class Evaluate:
     blind: bool = False
     """Hide other road users from the policy, to see what seeing them is worth."""
     appearance: Annotated[str, tyro.conf.arg(metavar="NAME")] = "plain"
-    """What the worlds look like to cameras: plain, varied, or dusk, which nobody trains on."""
+    """What the worlds look like to cameras: plain, varied, dusk, which nobody trains on,
+    or textured, a made-up stand-in for real cameras."""
     device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "cpu"
     """Where it runs: cpu, or cuda for a GPU."""
     record: int = 0

@@ -6,6 +6,8 @@ Usage: gigalane COMMAND [OPTIONS]     (gigalane COMMAND --help tells more)
   map        import, inspect and picture road networks
   train      teach a policy to drive by self-play
   distill    teach a camera policy to drive by what it sees
+  align      give a driver eyes: adapters between a frozen vision backbone and its slots
+  adapt      get a camera policy used to images of another appearance
   evaluate   drive a policy or a script through worlds and count what happens
   view       turn recordings into a replay page or a film
   bench      measure the speed of the simulator, the learner and the policy
@@ -24,7 +26,7 @@ import logging
 import sys
 from collections.abc import Iterator
 
-COMMANDS = ("demo", "map", "train", "distill", "evaluate", "view", "bench")
+COMMANDS = ("demo", "map", "train", "distill", "align", "adapt", "evaluate", "view", "bench")
 
 
 def main(arguments: list[str] | None = None) -> int:

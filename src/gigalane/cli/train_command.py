@@ -21,6 +21,7 @@ from gigalane.maps.road import RoadMap
 from gigalane.maps.sources import open_maps
 from gigalane.policies.checkpoint import training_states
 from gigalane.render.birdview import BirdviewSettings
+from gigalane.render.camera import Rig, load_rig, rebuild_rig
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.train.coach import CoachRecipe
 from gigalane.train.ranks import Ranks, joined_ranks
@@ -42,6 +43,7 @@ class Train:
       gigalane train run --resume --train.samples 60000000
       gigalane train mine --map town:1-32 Town01.xodr.gz --world.worlds 128
       gigalane train coach --eyes birdview
+      gigalane train pixels --eyes camera --rig front --world.worlds 16
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -54,9 +56,11 @@ class Train:
     """The same if the folder holds a run, else begin one; for job scripts that run again."""
     device: Annotated[str, tyro.conf.arg(metavar="NAME")] = "cpu"
     """Where it runs: cpu, or cuda for a GPU."""
-    eyes: Literal["entities", "birdview"] = "entities"
-    """What it drives by: sets of entities, or a picture from above (a coach for students; what
-    is not given is then as in recipes/coach.py, small)."""
+    eyes: Literal["entities", "birdview", "camera"] = "entities"
+    """What it drives by: sets of entities, a picture from above (a coach for students; what is
+    not given is then as in recipes/coach.py, small), or cameras and nothing else to learn from."""
+    rig: Annotated[str, tyro.conf.arg(metavar="RIG")] = "surround"
+    """Its cameras: surround, front, four, six, or a rig file."""
     train: TrainSettings = field(default_factory=TrainSettings)
     world: SimulatorSettings = field(
         default_factory=lambda: SimulatorSettings(worlds=64, agents=32)
@@ -115,8 +119,18 @@ def _train(command: Train, maps: Sequence[RoadMap], resume: bool, ranks: Ranks) 
             sources=command.map,
             device=command.device,
             ranks=ranks,
-            birdview=command.birdview if command.eyes == "birdview" else None,
+            eyes=_eyes(command, resume),
         )
+
+
+def _eyes(command: Train, resume: bool) -> BirdviewSettings | Rig | None:
+    """What is looked with; a run goes on with the cameras that it was begun with."""
+    if command.eyes == "entities":
+        return None
+    if command.eyes == "birdview":
+        return command.birdview
+    worlds = command.run / WORLDS_FILE
+    return rebuild_rig(_read(worlds, "rig"), str(worlds)) if resume else load_rig(command.rig)
 
 
 def _resumed(folder: Path, words: Sequence[str]) -> Train:
@@ -129,14 +143,17 @@ def _resumed(folder: Path, words: Sequence[str]) -> Train:
     worlds, settings = folder / WORLDS_FILE, folder / SETTINGS_FILE
     if not (worlds.is_file() and settings.is_file()):
         raise InputError(f"{folder}: holds no run to go on with; leave out --resume")
+    maps = tuple(_read(worlds, "maps"))
     birdview = _read(worlds, "birdview", is_optional=True)
+    rig = _read(worlds, "rig", is_optional=True)
     saved = Train(
         folder,
-        tuple(_read(worlds, "maps")),
+        maps,
         False,  # an option that is on already could not be given again
         False,
         "cpu",  # a run may go on elsewhere
-        "birdview" if birdview else "entities",
+        "birdview" if birdview else "camera" if rig else "entities",
+        rig["name"] if rig else Train.rig,
         rebuild(TrainSettings, _read(settings, "train"), f"{settings}, train"),
         rebuild(SimulatorSettings, _read(worlds, "world"), f"{worlds}, world"),
         rebuild(BirdviewSettings, birdview, f"{worlds}, birdview")
@@ -146,9 +163,8 @@ def _resumed(folder: Path, words: Sequence[str]) -> Train:
     command = parse(Train, words, "train", saved)
     changed = differences(saved.world, command.world, "--world.")
     changed += differences(saved.birdview, command.birdview, "--birdview.")
-    changed += [
-        f"--{name}" for name in ("map", "eyes") if getattr(command, name) != getattr(saved, name)
-    ]
+    whole = ("map", "eyes", "rig")
+    changed += [f"--{name}" for name in whole if getattr(command, name) != getattr(saved, name)]
     if changed:
         raise InputError(f"{folder}: the run has another {changed[0]}; leave it out to go on")
     return command

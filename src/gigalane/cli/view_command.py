@@ -59,8 +59,9 @@ class View:
     """Road users with a camera; by default those that drive farthest, three in a page."""
     size: Annotated[str | None, tyro.conf.arg(metavar="WxH")] = None
     """Pixels of each camera's picture, such as 96x64; by default as many as there is room for."""
-    appearance: Literal["plain", "varied"] = "plain"
-    """What the world looks like: one clear day, or the varied looks that students train on."""
+    appearance: Literal["plain", "varied", "dusk", "textured"] = "plain"
+    """What the world looks like: one clear day, the varied looks that students train on, dusk, or a
+    textured world that stands in for a real camera."""
     seconds: Annotated[float | None, tyro.conf.arg(metavar="S")] = None
     """How much of the recording cameras show, and how long a film is [s]; all by default."""
 
@@ -144,9 +145,9 @@ def _rig(command: View) -> Rig:
 
 
 def _looks(command: View) -> Appearance:
-    from gigalane.render.appearance import VARIED, Appearance
+    from gigalane.render.appearance import look_named
 
-    return VARIED if command.appearance == "varied" else Appearance()
+    return look_named(command.appearance)
 
 
 def _eyes(command: View, recordings: Sequence[Recording], rig: Rig) -> list[Eyes]:

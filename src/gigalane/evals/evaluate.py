@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gigalane.acting.plans import PlanActor, StudentPlanner
 from gigalane.acting.policy import IdleActor, PolicyActor
 from gigalane.core.kernels import require_device
 from gigalane.core.settings import SettingsError
@@ -27,14 +28,16 @@ from gigalane.maps.road import RoadMap
 from gigalane.metrics.episodes import EPISODE, EpisodeCounter
 from gigalane.metrics.summary import Figure, summarize
 from gigalane.networks.chunks import one_torch_thread
+from gigalane.policies.camera import CameraPolicy
 from gigalane.render.appearance import Appearance
-from gigalane.rollout import Observer, roll_out
+from gigalane.rollout import Actor, Observer, roll_out
 from gigalane.sim.guard import Guard
 from gigalane.sim.recorder import Recorder
 from gigalane.sim.recording import Recording
 from gigalane.sim.scene import ACTIVE, PEDESTRIAN
 from gigalane.sim.settings import (
     MAX_AGENTS,
+    ActionName,
     LightSettings,
     ObservationSettings,
     PersonaSettings,
@@ -193,11 +196,7 @@ def evaluate(
         observers += [_Recording(recorder, settings) for recorder in recorders]
         if on_progress:
             observers.append(_Progress(on_progress, number, len(maps), settings))
-        actor = (
-            IdleActor()
-            if isinstance(subject, str)
-            else PolicyActor(subject, greedy=settings.greedy, seed=settings.seed)
-        )
+        actor = actor_for(subject, simulator, settings)
         with one_torch_thread():
             roll_out(world, actor, _steps(settings), *observers)
             inner.check()
@@ -216,6 +215,24 @@ def evaluate(
         maps=tuple(road_map.name for road_map in maps),
         seconds=time.perf_counter() - began,
     )
+
+
+def actor_for(subject: Subject, simulator: Simulator, settings: EvaluateSettings) -> Actor:
+    """Who sits at the wheels: a script has none, a policy drives by its actions or its plans."""
+    if isinstance(subject, str):
+        return IdleActor()
+    if isinstance(subject, CameraPolicy) and subject.settings.drives == "plans":
+        return PlanActor(simulator, StudentPlanner(subject))
+    return PolicyActor(subject, greedy=settings.greedy, seed=settings.seed)
+
+
+def action_of(subject: Subject) -> ActionName:
+    """The actions of the worlds that a subject drives in."""
+    if isinstance(subject, str):
+        return "jerk12"
+    if isinstance(subject, CameraPolicy) and subject.settings.drives == "plans":
+        return "acceleration_steering"
+    return subject.action_space.name
 
 
 def _steps(settings: EvaluateSettings) -> int:
@@ -257,7 +274,7 @@ def make_simulator(
         agents=agents,
         time_steps=(settings.dt,),
         episode_s=settings.seconds,
-        action="jerk12" if is_script else subject.action_space.name,
+        action=action_of(subject),
         traffic=TrafficSettings(
             scripted=1.0 if is_script else 0.0,
             script=subject if is_script else "idm",

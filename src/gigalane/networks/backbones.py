@@ -39,6 +39,10 @@ DIGEST_LENGTH = 16
 """Hexadecimal digits that tell one backbone from another."""
 
 
+class BackboneError(SettingsError):
+    """A backbone that cannot be used; says which, why and what would do."""
+
+
 @dataclass(frozen=True)
 class BackboneSettings:
     """Which backbone eyes look through.
@@ -69,11 +73,17 @@ class Backbone(Protocol):
 
     Attributes:
         digest: first digits of SHA-256 over its weights.
-        precision: what it is computed in.
     """
 
     digest: str
-    precision: Precision
+
+    @property
+    def precision(self) -> Precision:
+        """What it is computed in."""
+        ...
+
+    @precision.setter
+    def precision(self, precision: Precision) -> None: ...
 
     def look(self, images: Tensor) -> Tensor:
         """Makes features, without gradient.
@@ -140,7 +150,7 @@ def open_backbone(settings: BackboneSettings) -> Backbone:
     """The backbone that settings name.
 
     Raises:
-        SettingsError: it is not there, is damaged, or has other weights than its digest says.
+        BackboneError: it is not there, is damaged, or has other weights than its digest says.
     """
     if settings.name in (OWN, RANDOM):
         with torch.random.fork_rng(devices=[]):
@@ -153,7 +163,7 @@ def open_backbone(settings: BackboneSettings) -> Backbone:
 
     dino = open_dino(Path(settings.name), settings.grid)
     if settings.digest and settings.digest != dino.digest:
-        raise SettingsError(
+        raise BackboneError(
             f"backbone {settings.name}: its weights have digest {dino.digest}, those it was "
             f"aligned with {settings.digest}; put those there"
         )
@@ -173,13 +183,13 @@ def _load_own(backbone: OwnBackbone, channels: tuple[int, ...]) -> None:
     resource = files("gigalane.networks").joinpath("weights", OWN_FILE)
     with as_file(resource) as path:
         if not path.is_file():
-            raise SettingsError("backbone own: this installation holds none; give a folder")
+            raise BackboneError("backbone own: this installation holds none; give a folder")
         try:
             with safe_open(path, framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             backbone.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
         except (SafetensorError, OSError, RuntimeError) as error:
-            raise SettingsError(
+            raise BackboneError(
                 f"backbone own: {path} does not fit channels {channels} or is damaged; leave "
                 "channels as they are, or install gigalane again"
             ) from error
@@ -218,7 +228,7 @@ class FrozenEyes(nn.Module):
             settings: which backbone.
 
         Raises:
-            SettingsError: see `open_backbone`.
+            BackboneError: see `open_backbone`.
         """
         super().__init__()
         self.backbone = open_backbone(settings)

@@ -15,7 +15,7 @@ from gigalane.render.camera import Rig
 from gigalane.sim.layout import LANE_NUMBERS
 
 FRAMES = 2
-"""Images of each camera: of now, and of one time step before. Motion cannot be seen in one."""
+"""Images of each camera: of now, and of half a second before. Motion cannot be seen in one."""
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,6 @@ class ImageEncoder(nn.Module):
             nn.init.zeros_(layer.bias)  # pyright: ignore[reportArgumentType]
             self.convolutions.append(layer)
             width, height = -(-width // 2), -(-height // 2)
-        self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         flat = cameras * width * height * settings.channels[-1]
         self.last = linear(flat + conditions, settings.features)
 
@@ -95,23 +94,17 @@ class ImageEncoder(nn.Module):
 
     def look(self, images: Tensor) -> Tensor:
         """What the convolutions find: (rows * cameras, channels, height, width)."""
-        is_bf16 = self.precision == "bf16"
+        dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
         # Channels lie last in memory already, and bfloat16 holds every whole number to 256.
-        pixels = images.flatten(0, 1).to(torch.bfloat16 if is_bf16 else torch.float32)
-        pixels = pixels.permute(0, 3, 1, 2)
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=is_bf16):
-            for number, layer in enumerate(self.convolutions):
-                pixels = layer(pixels) if number else self._first(pixels)
-                pixels = functional.relu(pixels, inplace=True)
+        pixels = images.flatten(0, 1).to(dtype).permute(0, 3, 1, 2)
+        for number, layer in enumerate(self.convolutions):
+            assert isinstance(layer, nn.Conv2d) and layer.bias is not None
+            weight, bias = layer.weight, layer.bias
+            if not number:  # of (pixels - _MIDDLE) / _SPREAD; what lies outside counts as black
+                weight = weight / _SPREAD
+                bias = bias - _MIDDLE * weight.sum((1, 2, 3))
+            # Weights themselves stay in the usual order, in which they are saved and improved.
+            weight = weight.to(dtype).contiguous(memory_format=torch.channels_last)
+            pixels = functional.conv2d(pixels, weight, bias.to(dtype), 2, layer.padding)
+            pixels = functional.relu(pixels, inplace=True)
         return pixels
-
-    def _first(self, shades: Tensor) -> Tensor:
-        """The first convolution of (shades - _MIDDLE) / _SPREAD, which is never written down.
-
-        What lies outside of an image counts as black.
-        """
-        first = self.convolutions[0]
-        assert isinstance(first, nn.Conv2d) and first.bias is not None
-        weight = first.weight / _SPREAD
-        bias = first.bias - _MIDDLE * weight.sum((1, 2, 3))
-        return functional.conv2d(shades, weight, bias, first.stride, first.padding)  # pyright: ignore

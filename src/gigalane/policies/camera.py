@@ -15,23 +15,26 @@ route and how it is asked to drive.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from gigalane.core.settings import SettingsError
+from gigalane.networks.backbones import BackboneSettings, FrozenEyes
 from gigalane.networks.camera_rows import CameraLayout
 from gigalane.networks.dense import Layer, apply_layers
 from gigalane.networks.distributions import Distribution, from_parameters, parameter_count
 from gigalane.networks.image_encoder import EyeSettings, ImageEncoder
 from gigalane.networks.layers import Precision, Trunk, linear
+from gigalane.networks.plans import PLAN_POSES, PlanHead, Plans
 from gigalane.policies.actor_critic import ActorCritic, Chunks
 from gigalane.policies.coach import ACTION, LEAST_SHAPE, bounded, first_shapes
 from gigalane.policies.entity import EntityPolicy, through_trunk
 from gigalane.sim.control import ActionSpace
 from gigalane.sim.layout import LANE_NUMBERS
+from gigalane.sim.row import SPEED_SCALE
 
 CHUNK_ROWS = 128
 """Rows that go through the eyes at once, whatever the batch; see `networks.chunks`."""
@@ -40,6 +43,8 @@ GRADIENT_ROWS = 64
 KNOWN = (3, 5, 6, 7, 38, 47, 48)
 """Numbers of `given` that eyes are told of: speed, wheel angle, accelerations, time step, jerks.
 Who does not know how fast it moves cannot see how fast others do."""
+SPEED = 3
+"""Which number of `given` is the speed."""
 LEAST_SCALE = 0.05
 """Smallest spread that a number of a slot is taken to have: small beside those that matter."""
 LANE_SCALE = (0.25, 0.2, 0.3, 0.2, 0.1)
@@ -54,17 +59,27 @@ class CameraSettings:
     Attributes:
         encoder_width: channels of each slot, as the driver has it.
         trunk: widths of the layers after the slots, as the driver has them.
-        eyes: what sees.
+        eyes: what sees, where it learns to.
+        backbone: a frozen network to look through instead, where it is named.
+        proposals: trajectories that it proposes besides (`gigalane.networks.plans`); 0 for none.
+        drives: what drives it, its actions or the best of its plans.
     """
 
     encoder_width: int = 64
     trunk: tuple[int, ...] = (256, 256)
     eyes: EyeSettings = field(default_factory=EyeSettings)
+    backbone: BackboneSettings = field(default_factory=BackboneSettings)
+    proposals: int = 0
+    drives: Literal["actions", "plans"] = "actions"
 
     def __post_init__(self) -> None:
         """Refuses sizes that make no network."""
         if self.encoder_width < 1 or not self.trunk or min(self.trunk) < 1:
             raise SettingsError("camera: encoder_width and every width of trunk must be at least 1")
+        if self.proposals < 0 or self.drives not in ("actions", "plans"):
+            raise SettingsError("camera: proposals must be 0 or more, drives actions or plans")
+        if self.drives == "plans" and not self.proposals:
+            raise SettingsError("camera: drives is plans, but proposals is 0; 16 would do")
 
 
 class Sight(NamedTuple):
@@ -107,11 +122,15 @@ class CameraPolicy(ActorCritic[CameraLayout, CameraSettings]):
         self.settings = settings = settings or CameraSettings()
         self.threads = torch.get_num_threads()
         width = settings.encoder_width
-        self.eyes = ImageEncoder(layout.image_shape, len(KNOWN), settings.eyes)
+        self.eyes: ImageEncoder | FrozenEyes = (
+            FrozenEyes(layout.image_shape, len(KNOWN), settings.backbone)
+            if settings.backbone.name
+            else ImageEncoder(layout.image_shape, len(KNOWN), settings.eyes)
+        )
         self.adapters = nn.ModuleDict()
         for name in Sight._fields:
             numbers = len(LANE_NUMBERS) if name == "lane" else width
-            self.adapters[name] = linear(settings.eyes.features, numbers, gain=0.1)
+            self.adapters[name] = linear(self.eyes.features, numbers, gain=0.1)
             self.register_buffer(f"{name}_mean", torch.zeros(numbers))
             scale = torch.tensor(LANE_SCALE) if name == "lane" else torch.ones(numbers)
             self.register_buffer(f"{name}_scale", scale)
@@ -122,6 +141,8 @@ class CameraPolicy(ActorCritic[CameraLayout, CameraSettings]):
         if self._is_bounded:
             with torch.no_grad():
                 self.action_head.bias.copy_(first_shapes())
+        if settings.proposals:  # last, so that the other weights are those of a student without
+            self.plan_head = PlanHead(settings.trunk[-1], settings.proposals)
 
     @torch.no_grad()
     def inherit(self, driver: EntityPolicy, observation: Tensor) -> None:
@@ -213,7 +234,10 @@ class CameraPolicy(ActorCritic[CameraLayout, CameraSettings]):
         Returns:
             (rows, settings.trunk[-1]) float32: what students of a coach match with its features.
         """
-        given = self.layout.given_of(observation)
+        return self.join_given(sight, self.layout.given_of(observation))
+
+    def join_given(self, sight: Sight, given: Tensor) -> Tensor:
+        """`join` where the `given` slot is at hand: (rows, layout.given) float32."""
         if not self.layout.tells_lane:
             columns = torch.tensor(LANE_NUMBERS, device=given.device)
             given = given.index_copy(1, columns, sight.lane)
@@ -228,6 +252,30 @@ class CameraPolicy(ActorCritic[CameraLayout, CameraSettings]):
         if self._is_bounded:  # in here: a softplus rounds differently where a batch ends
             shapes = functional.softplus(shapes) + LEAST_SHAPE
         return shapes, value
+
+    def propose(self, joined: Tensor, observation: Tensor) -> Plans:
+        """Plans that follow from what `join` returned; only where there are proposals."""
+        speed = self.layout.given_of(observation)[:, SPEED] / float(SPEED_SCALE)
+        return self.plan_head(joined, speed)
+
+    def plan(self, observation: Tensor) -> Plans:
+        """Where it would go, without gradient, in chunks as `evaluate` does.
+
+        Args:
+            observation: (rows, layout.width) uint8.
+
+        Raises:
+            SettingsError: it proposes nothing.
+        """
+        proposals = self.settings.proposals
+        if not proposals:
+            raise SettingsError("camera: it proposes no plans; teach one with proposals")
+
+        def network(rows: Tensor) -> Plans:
+            return self.propose(self.join(self.see(self.features(rows)), rows), rows)
+
+        shapes = ((proposals, PLAN_POSES, 3), (proposals,))
+        return Plans(*self.in_chunks(network, observation, shapes))
 
     def parameters_and_value(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         """Runs the network on rows as they come, with gradient.

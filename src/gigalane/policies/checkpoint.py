@@ -21,6 +21,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from gigalane.core.settings import rebuild
+from gigalane.networks.backbones import BackboneError
 from gigalane.networks.birdview import BirdviewLayout
 from gigalane.networks.camera_rows import CameraLayout
 from gigalane.policies.actor_critic import AnyPolicy
@@ -82,6 +83,8 @@ def load_policy(path: str | os.PathLike[str]) -> AnyPolicy:
     tensors, facts = _read(Path(path), POLICY_FORMAT, POLICY_VERSION)
     try:
         policy = _built(facts, str(path))
+    except BackboneError as error:
+        raise PolicyError(str(path), "", str(error)) from error
     except (KeyError, TypeError, ValueError) as error:
         cure = "it was made by another version of gigalane; save the policy again with this one"
         raise PolicyError(str(path), "header", f"cannot read {error}; {cure}") from error

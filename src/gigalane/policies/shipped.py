@@ -12,8 +12,9 @@ from gigalane.policies.entity import EntityPolicy
 from gigalane.policies.policy import PolicyError
 from gigalane.sim.settings import SCRIPT_NAMES, ScriptName
 
-SHIPPED = ("default", "default-camera")
-"""The driver that is shown the state of the world, and the one that looks through cameras."""
+SHIPPED = ("default", "default-camera", "default-coach")
+"""The driver that is shown the state of the world, the one that looks through cameras, and the
+coach that looks from above."""
 
 
 def load_default() -> EntityPolicy:

@@ -42,10 +42,7 @@ def aim(
         turn: of the camera as axis times angle [rad], ego frame.
         ground: height of the ground below the car [m].
     """
-    spin = wp.quat_identity()
-    angle = wp.length(turn)
-    if angle > 0.0:
-        spin = wp.quat_from_axis_angle(turn / angle, angle)
+    spin = spin_of(turn)
     right = turned(wp.quat_rotate(spin, face.right), pose)
     down = turned(wp.quat_rotate(spin, face.down), pose)
     forward = turned(wp.quat_rotate(spin, face.forward), pose)
@@ -70,6 +67,16 @@ def aim(
     view[FARTHEST] = 1.0 / camera.far
     view[START] = float(face.start)
     view[FOCAL] = face.fy
+
+
+@wp.func
+def spin_of(turn: wp.vec3) -> wp.quat:
+    """A turn as axis times angle [rad] as a quaternion."""
+    spin = wp.quat_identity()
+    angle = wp.length(turn)
+    if angle > 0.0:
+        spin = wp.quat_from_axis_angle(turn / angle, angle)
+    return spin
 
 
 @wp.func

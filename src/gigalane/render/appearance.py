@@ -114,7 +114,64 @@ DUSK = Appearance(
 )
 """Looks to be tested on: darker, foggier and noisier than any that `VARIED` draws."""
 
-LOOKS = {"plain": Appearance(), "varied": VARIED, "dusk": DUSK}
+
+@dataclass(frozen=True)
+class Textured(Appearance):
+    """A world with textures, cast shadows, clouds and a camera's faults, on the same geometry.
+
+    It stands in for real images (see `gigalane.render.textured`); it is no model of any camera.
+
+    Attributes:
+        clouds: share of the sky that they take, about.
+        warmth: of the sensor: red over green, and green over blue.
+        vignette: share of the light that the corners miss.
+        blur: share of a pixel's light that its neighbours get.
+        grain: spread of the noise at full light, share of full brightness.
+        contrast: of the curve, 0 is straight, 1 an S.
+    """
+
+    clouds: Range = (0.5, 0.5)
+    warmth: Range = (0.02, 0.02)
+    vignette: Range = (0.3, 0.3)
+    blur: Range = (0.3, 0.3)
+    grain: Range = (0.02, 0.02)
+    contrast: Range = (0.5, 0.5)
+
+    def __post_init__(self) -> None:
+        """Refuses ranges that make no picture.
+
+        Raises:
+            SettingsError: which one.
+        """
+        super().__post_init__()
+        for name in ("clouds", "warmth", "vignette", "blur", "grain", "contrast"):
+            limits = getattr(self, name)
+            least = -1.0 if name == "warmth" else 0.0
+            if len(limits) != 2 or not least <= limits[0] <= limits[1] <= 1.0:
+                raise SettingsError(
+                    f"appearance.{name}: {limits}; give two numbers from {least:g} to 1, the "
+                    "lower first"
+                )
+
+
+TEXTURED = Textured(
+    palette=0.03,
+    brightness=(0.8, 1.15),
+    sun_azimuth=(-math.pi, math.pi),
+    sun_elevation=(0.3, 1.1),
+    ambient=(0.42, 0.6),
+    fog=(0.001, 0.006),
+    exposure=(1.1, 1.45),
+    clouds=(0.1, 0.9),
+    warmth=(-0.04, 0.07),
+    vignette=(0.2, 0.45),
+    blur=(0.15, 0.45),
+    grain=(0.01, 0.03),
+    contrast=(0.1, 0.6),
+)
+"""Looks that play the real camera: textured and lit, chosen by eye; cameras sit as in `plain`."""
+
+LOOKS = {"plain": Appearance(), "varied": VARIED, "dusk": DUSK, "textured": TEXTURED}
 """Appearances by the name that people give them."""
 
 
@@ -148,14 +205,22 @@ class Looks:
     noise: wp.vec2
     camera_shift: float
     camera_turn: float
+    is_textured: int
+    clouds: wp.vec2
+    warmth: wp.vec2
+    vignette: wp.vec2
+    blur: wp.vec2
+    grain: wp.vec2
+    contrast: wp.vec2
 
 
 def looks_of(appearance: Appearance) -> Any:  # noqa: ANN401
     """An appearance as kernels read it."""
     looks = Looks()
-    for name in Looks.vars:
-        value = getattr(appearance, name)
+    for name in Looks.vars.keys() - {"is_textured"}:
+        value = getattr(appearance, name, (0.0, 0.0))  # a world without textures has no clouds
         setattr(looks, name, wp.vec2(*value) if isinstance(value, tuple) else value)
+    looks.is_textured = int(isinstance(appearance, Textured))
     looks.seed = wp.uint32(appearance.seed & 0xFFFFFFFF)
     return looks
 

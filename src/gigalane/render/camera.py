@@ -29,7 +29,8 @@ from gigalane.core.settings import SettingsError, rebuild
 MODELS = ("pinhole", "fisheye", "panorama")
 PRESETS = ("front", "four", "six", "surround")
 """Rigs that ship: one wide front camera; four as DrivoR has; six as nuScenes has; one strip all
-around of 192 x 32 pixels, the horizon at 0.35 of its height from the top."""
+around of 192 x 48 pixels, each 1.9 degrees wide and 1 high, from 12 above to 36 below the horizon:
+how far the car ahead is shows in rows."""
 MOST_PIXELS = 4_000_000
 """Of one camera; a larger number is a typing error."""
 

@@ -46,10 +46,12 @@ class RigArrays:
     faces: wp.array(dtype=FaceRecord)
     remap_from: wp.array(dtype=int)
     remap_ray: wp.array(dtype=wp.vec3)
+    rays: wp.array(dtype=wp.vec3)  # (cameras * pixels) ego frame; depth times ray is what is seen
     colors: wp.array(dtype=wp.vec3)  # of the materials by default
     reaches: Reaches  # how far each layer is drawn [m]
     farthest: float  # of these
     body_reach: float  # how far road users are drawn [m]
+    width: int  # of an image
     pixels: int  # of an image
 
 
@@ -67,6 +69,7 @@ class Canvas:
     stretch: wp.array2d(dtype=int)  # the same for road users and lights
     quads: wp.array3d(dtype=float)
     looks: wp.array2d(dtype=int)
+    shades: wp.array2d(dtype=float)  # of a textured image: light of red, green and blue
 
 
 @wp.struct

@@ -157,11 +157,15 @@ def rig_arrays(rig: Rig, reach: Reach, device: str) -> tuple[Any, int]:
     arrays.remap_from = wp.array(sources, dtype=int, device=device)
     arrays.remap_ray = wp.array(rays, dtype=wp.vec3, device=device)
     arrays.colors = wp.array(BASE_COLORS, dtype=wp.vec3, device=device)
+    grids = [pixel_rays(one)[0].reshape(-1, 3) @ one.ego_from_camera.T for one in rig.cameras]
+    rays_ego = np.concatenate(grids).astype(np.float32)
+    arrays.rays = wp.array(rays_ego, dtype=wp.vec3, device=device)
     arrays.reaches = Reaches(
         reach.surface, reach.road, reach.paint, reach.small, reach.upright, reach.light
     )
     arrays.farthest = max(arrays.reaches)
     arrays.body_reach = reach.road_user
+    arrays.width = rig.size[0]
     arrays.pixels = rig.size[0] * rig.size[1]
     return arrays, max(need, arrays.pixels)
 

@@ -39,7 +39,7 @@ SUN = wp.constant(19)
 AMBIENT = wp.constant(22)
 """Share of light that comes from everywhere."""
 COLORED = wp.constant(23)
-"""1 where entries of the table are wanted: for colours and instance ids."""
+"""1 where entries of the table are wanted: for colours and instance ids; 2 where surfaces are."""
 STEEPNESS = wp.constant(24)
 """What turns the 1/z of the ground plane above the horizon into a tangent of elevation [m]."""
 START = wp.constant(30)
@@ -59,6 +59,12 @@ TABLE_SIZE = wp.constant(8192)
 """Most entries of a view; what comes later shares the last one."""
 DRESSED = wp.constant(2 * 8192)
 """Behind the table: whether colours, ground and sky are those of some world, and which look."""
+
+SURFACES = 2 * 8192 + 16
+"""Behind that, of every entry of a textured view 8 numbers: the first corner [m], direction of the
+first edge over the ground (x, y) and its length [m], how level it is (0 to 1), its material."""
+TEXTURED_SIZE = SURFACES + 8 * 8192
+"""Numbers of the table of a textured view."""
 
 GROUND_CLASS = wp.constant(CLASS["ground"])
 SKY_CLASS = wp.constant(CLASS["sky"])
@@ -291,6 +297,19 @@ _FIRST_PIXEL = """
                 table.data[2 * entry] = color;
                 table.data[2 * entry + 1] = (look >> 16) & 0x3FFF;
                 id |= entry;
+                if (view[23] > 1.0f) {
+                    float* surface = (float*)(table.data + 16400 + 8 * entry);
+                    const float ex = x[stride] - x[0], ey = y[stride] - y[0];
+                    const float ez = z[stride] - z[0], fx = x[2 * stride] - x[0];
+                    const float fy = y[2 * stride] - y[0], fz = z[2 * stride] - z[0];
+                    const float mx = ey * fz - ez * fy, my = ez * fx - ex * fz;
+                    const float mz = ex * fy - ey * fx, over = sqrtf(ex * ex + ey * ey);
+                    const float each = 1.0f / (over > 1.0e-6f ? over : 1.0e-6f);
+                    surface[0] = x[0]; surface[1] = y[0]; surface[2] = z[0];
+                    surface[3] = ex * each; surface[4] = ey * each; surface[5] = over;
+                    surface[6] = fabsf(mz) / sqrtf(mx * mx + my * my + mz * mz + 1.0e-20f);
+                    surface[7] = (float)material;
+                }
             }
             const Vector low = none + limits[0][q], high = none + limits[1][q];
             for (int line = spans[0][q]; line < spans[1][q]; line += LANES) {
@@ -433,4 +452,10 @@ def fill_background(
 @wp.func_native("for (int k = 0; k < count; k++) inverse.data[start + k] = 0.0f;")
 def clear(inverse: wp.array(dtype=float), start: int, count: int):
     """Empties a canvas."""
+    ...
+
+
+@wp.func_native("return ((const float*)(table.data + 16400))[8 * entry + number];")
+def surface_number(table: wp.array(dtype=int), entry: int, number: int) -> float:
+    """One of the numbers of a textured view's surface, see `SURFACES`."""
     ...

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from gigalane.core.kernels import load_kernels
 from gigalane.core.settings import SettingsError
 from gigalane.maps.road import RoadMap
-from gigalane.render.appearance import Appearance, looks_of
+from gigalane.render.appearance import Appearance, Textured, looks_of
 from gigalane.render.camera import Rig
 from gigalane.render.canvas import Canvas, Pictures
 from gigalane.render.classes import BASE_COLORS
 from gigalane.render.gather import DYNAMIC, OVERHANG
 from gigalane.render.lenses import Reach, rig_arrays
-from gigalane.render.rasterize import PALETTE, TABLE_SIZE
+from gigalane.render.rasterize import PALETTE, TABLE_SIZE, TEXTURED_SIZE
 from gigalane.render.scenery import (
     CELL,
     LAYER_COUNT,
@@ -116,6 +116,8 @@ class CameraRenderer:
     def change_appearance(self, appearance: Appearance) -> None:
         """Has the worlds look different from the next image on."""
         self.appearance = appearance
+        if isinstance(appearance, Textured) and self._canvas.shades.shape[0] == 0:
+            _make_room_for_textures(self._canvas, self._rig.pixels)
         self._canvas.table.zero_()  # no colours are known
         self._looks = looks_of(appearance)
         self._team = Team(self._record, self._views, self._threads) if self._on_cpu else None
@@ -204,7 +206,15 @@ def _canvas(rows: int, pixels: int, rig: Any, device: str, cells: int) -> Any:  
     }
     for name, (shape, kind) in shapes.items():
         setattr(canvas, name, wp.zeros(shape, dtype=kind, device=device))
+    canvas.shades = wp.zeros((0, 1), dtype=float, device=device)
     return canvas
+
+
+def _make_room_for_textures(canvas: Any, pixels: int) -> None:  # noqa: ANN401
+    """Gives a canvas the memory that only textured views need: 330 kB a row, and the light."""
+    rows, device = canvas.table.shape[0], canvas.table.device
+    canvas.table = wp.zeros((rows, _padded(TEXTURED_SIZE)), dtype=int, device=device)
+    canvas.shades = wp.zeros((rows, _padded(3 * pixels)), dtype=float, device=device)
 
 
 def _padded(count: int) -> int:

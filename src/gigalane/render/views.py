@@ -48,6 +48,8 @@ from gigalane.render.rasterize import (
     fill_background,
 )
 from gigalane.render.scenery import SceneryArrays
+from gigalane.render.sensor import expose, sensor_of
+from gigalane.render.textured import paint
 from gigalane.sim.scene import SceneArrays
 from gigalane.sim.settings import Rules
 from gigalane.sim.turns import end_turn, open_turns, take_turn
@@ -118,7 +120,10 @@ def draw_view(
     camera = rig.cameras[camera_index]
     world_seed = scene.seed[world]
     is_colored = pictures.rgb.shape[0] > 0
+    is_textured = is_colored and appearance.is_textured != 0
     view[COLORED] = wp.where(is_colored or pictures.instance.shape[0] > 0, 1.0, 0.0)
+    if is_textured:
+        view[COLORED] = 2.0
     table[0] = FIRST_ENTRY
     look = look_seed(appearance, world_seed)
     if is_colored:
@@ -133,6 +138,8 @@ def draw_view(
             table[2 * entry + 1] = 0
     table[1] = 0
     there = scene.boxes[world, 8, agent] >= 0.0 and agent < scene.agent_count[world]
+    pose = wp.vec4(0.0, 0.0, 1.0, 0.0)
+    turn = wp.vec3(0.0, 0.0, 0.0)
     if there:
         pose = wp.vec4(
             scene.boxes[world, 0, agent],
@@ -143,7 +150,6 @@ def draw_view(
         shift = wp.vec3(0.0, 0.0, 0.0)
         if appearance.camera_shift > 0.0:
             shift = appearance.camera_shift * seat(appearance, world_seed, agent, camera_index, 0)
-        turn = wp.vec3(0.0, 0.0, 0.0)
         if appearance.camera_turn > 0.0:
             turn = appearance.camera_turn * seat(appearance, world_seed, agent, camera_index, 3)
         map_index = scene.map_index[world]
@@ -197,7 +203,7 @@ def draw_view(
             lens_inverse,
         )
         write_looks(pictures, view, table, lens_ids, lens_inverse, grain, rig.pixels, start)
-        if pictures.depth.shape[0] > 0:
+        if pictures.depth.shape[0] > 0 or is_textured:
             sharpen(
                 camera.remap_start,
                 rig.pixels,
@@ -207,11 +213,28 @@ def draw_view(
                 inverse,
                 lens_inverse,
             )
+        if pictures.depth.shape[0] > 0:
             write_depths(lens_inverse, farthest, rig.pixels, start, pictures.depth)
+        if is_textured:
+            ray = camera_index * rig.pixels
+            paint(
+                appearance, rig, scene, canvas, worker, world, ray, pose, turn, look, lens_ids,
+                lens_inverse,
+            )  # fmt: skip
     else:
         write_looks(pictures, view, table, ids, inverse, grain, rig.pixels, start)
         if pictures.depth.shape[0] > 0:
             write_depths(inverse, farthest, rig.pixels, start, pictures.depth)
+        if is_textured and there:
+            ray = camera_index * rig.pixels
+            paint(
+                appearance, rig, scene, canvas, worker, world, ray, pose, turn, look, ids, inverse
+            )
+    if is_textured and there:
+        expose(
+            sensor_of(appearance, look), canvas.shades[worker], rig.width,
+            rig.pixels // rig.width, camera.remap_start < 0, grain, pictures.rgb[number],
+        )  # fmt: skip
 
 
 @wp.func

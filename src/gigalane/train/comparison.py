@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from gigalane.acting.futures import Futures
 from gigalane.core.settings import SettingsError
 from gigalane.networks.distributions import Categorical, Distribution
+from gigalane.networks.plans import (
+    Plans,
+    distances,
+    row_weights,
+    scorer_loss,
+    winner_takes_all_loss,
+)
 from gigalane.policies.camera import CameraPolicy, Sight
 from gigalane.train import distill_losses as losses
 from gigalane.train.teachers import Autopilot, DriverTeacher, Lesson, Teacher
@@ -28,6 +36,9 @@ class LossWeights:
         feature: what the teacher made of a row before it decided (Roach's L_F).
         value: the teacher's value (Roach's L_V).
         lane: the five numbers that need a map.
+        plan: the proposal that is nearest to where the teacher would go (Gigapixel); of
+            students with proposals.
+        scorer: which proposal that is.
     """
 
     action: float = 0.0
@@ -37,6 +48,8 @@ class LossWeights:
     feature: float = 0.0
     value: float = 0.0
     lane: float = 1.0
+    plan: float = 0.0
+    scorer: float = 0.0
 
     @classmethod
     def for_coach(cls) -> LossWeights:
@@ -48,6 +61,10 @@ class LossWeights:
         """An autopilot only says what to do."""
         return cls(action=1.0, divergence=0.0, slots=0.0)
 
+    def with_plans(self) -> LossWeights:
+        """The same and plans, for students that propose some (weights chosen)."""
+        return replace(self, plan=1.0, scorer=0.2)
+
 
 class Saying(NamedTuple):
     """What a student says of some rows.
@@ -57,12 +74,14 @@ class Saying(NamedTuple):
         value: (rows,) float32.
         features: (rows, width) float32, what its trunk made of them.
         sight: its slots.
+        plans: what it proposes, where it does.
     """
 
     distribution: Distribution
     value: Tensor
     features: Tensor
     sight: Sight
+    plans: Plans | None = None
 
 
 class Parts(NamedTuple):
@@ -73,37 +92,55 @@ class Parts(NamedTuple):
         divergence: (rows,) [nat]; where the teacher has no distribution, the action loss.
         slots: (rows,); 0 where the teacher has none.
         lane: (rows,).
+        plan: one number, mean distance of the nearest proposal where there is a target; turns
+            count five times.
+        chosen: one number, mean distance of the plan with the highest score, every target alike.
     """
 
     total: Tensor
     divergence: Tensor
     slots: Tensor
     lane: Tensor
+    plan: Tensor
+    chosen: Tensor
 
 
-def check_weights(weights: LossWeights, teacher: Teacher) -> None:
-    """Refuses losses that a teacher has nothing to say to.
+def check_weights(weights: LossWeights, teacher: Teacher, student: CameraPolicy) -> None:
+    """Refuses losses that a teacher or a student has nothing to say to.
 
     Raises:
         SettingsError: which one.
     """
     missing: tuple[str, ...] = ()
     if isinstance(teacher, Autopilot):
-        missing = ("divergence", "slots", "structure", "feature", "value")
+        missing = ("divergence", "slots", "structure", "feature", "value", "plan", "scorer")
     elif not isinstance(teacher, DriverTeacher):
-        missing = ("slots",)
+        missing = ("slots", "plan", "scorer")
     for name in missing:
         if getattr(weights, name):
             raise SettingsError(
                 f"losses: {name} is {getattr(weights, name):g}, but a teacher of kind "
                 f"{teacher.name} has no {name} to tell; set it to 0"
             )
+    plans, proposals = weights.plan or weights.scorer, student.settings.proposals
+    if plans and not proposals:
+        raise SettingsError("losses: plan needs a student with proposals; give it 16, say")
+    if proposals and not weights.plan:
+        raise SettingsError(
+            f"losses: plan is 0, but the student has {proposals} proposals to learn; "
+            "set it to 1, or proposals to 0"
+        )
     if min(vars(weights).values()) < 0 or not any(vars(weights).values()):
         raise SettingsError("losses: weights must be 0 or more, and one of them more")
 
 
 def compare(
-    lesson: Lesson, said: Saying, lane: Tensor, student: CameraPolicy, weights: LossWeights
+    lesson: Lesson,
+    said: Saying,
+    lane: Tensor,
+    student: CameraPolicy,
+    weights: LossWeights,
+    targets: Futures | None = None,
 ) -> Parts:
     """Weighs what a student says against a lesson.
 
@@ -113,6 +150,7 @@ def compare(
         lane: (rows, 5), the numbers that need a map.
         student: who knows how much its slots vary.
         weights: of the losses.
+        targets: where the teacher would go from the rows, for students that plan.
     """
     counts = lesson.counts.float()
     lane_error = _lane_error(lane, said.sight, student)
@@ -135,7 +173,14 @@ def compare(
     total = loss.mean()
     if weights.structure:
         total = total + weights.structure * _structure(lesson, said)
-    return Parts(total, divergence, slots, lane_error)
+    plan = chosen = total.new_zeros(())
+    if said.plans is not None and targets is not None:
+        weight = row_weights(targets.valid, targets.is_turn)
+        plan = winner_takes_all_loss(said.plans.proposals, targets.poses, weight)
+        total = total + weights.plan * plan
+        total = total + weights.scorer * scorer_loss(said.plans, targets.poses, weight)
+        chosen = _chosen_error(said.plans, targets)
+    return Parts(total, divergence, slots, lane_error, plan, chosen)
 
 
 def agreement(lesson: Lesson, ours: Distribution) -> Tensor:
@@ -145,6 +190,13 @@ def agreement(lesson: Lesson, ours: Distribution) -> Tensor:
         return (mode == lesson.action).float().mean()
     span = getattr(ours, "span", torch.ones(mode.shape[-1]))
     return ((mode - lesson.action).abs() <= 0.05 * span).all(-1).float().mean()
+
+
+@torch.no_grad()
+def _chosen_error(plans: Plans, targets: Futures) -> Tensor:
+    """Mean distance of the plan that would be executed, over rows that have a target."""
+    gaps = distances(plans.best()[:, None], targets.poses).squeeze(1)
+    return (gaps * targets.valid).sum() / targets.valid.sum().clamp(min=1)
 
 
 def _lane_error(lane: Tensor, sight: Sight, student: CameraPolicy) -> Tensor:

@@ -22,8 +22,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from gigalane.acting.mixed import MixedActor
-from gigalane.core.settings import SettingsError
+from gigalane.acting.futures import RememberedFutures
+from gigalane.acting.mixed import Mixed, MixedActor, MixedPlanActor
+from gigalane.core.settings import SettingsError, rebuild
 from gigalane.networks.chunks import one_torch_thread, run_chunks
 from gigalane.networks.layers import has_fast_bf16
 from gigalane.policies.camera import CameraPolicy
@@ -62,7 +63,8 @@ class DistillSettings:
             driver's, and only what sees is learned.
         seed: of the first weights, the world and the shuffling.
         rollout_steps: steps between two lessons.
-        every: of so many frames one is kept.
+        every: of so many frames one is kept; where plans are learned, also every how many steps
+            a world's futures are looked up.
         pool: frames that are remembered.
         passes: how often a frame is learned from on average.
         minibatch: frames an optimiser step.
@@ -170,7 +172,7 @@ class Distiller:
         run_directory: Path,
     ) -> None:
         """Allocates the pool; touches no file."""
-        check_weights(settings.losses, teacher)
+        check_weights(settings.losses, teacher, student)
         self.world, self.settings, self.run_directory = world, settings, run_directory
         self.teacher, self.student = teacher, student
         precision = "bf16" if has_fast_bf16(world.observation.device) else "fp32"
@@ -182,8 +184,10 @@ class Distiller:
         self.parameters = [p for p in student.parameters() if p.requires_grad]
         self.optimizer = torch.optim.Adam(self.parameters, settings.learning_rate, eps=1e-6)
         self.shuffler = torch.Generator().manual_seed(settings.seed + 2)
-        self.actor = MixedActor(student, teacher, world.row_count)
-        self.pool = FramePool(world, self.actor, settings.pool, settings.every, settings.seed + 1)
+        self.actor, futures = _seated(world, teacher, student)
+        self.pool = FramePool(
+            world, self.actor, settings.pool, settings.every, settings.seed + 1, futures
+        )
         self.tally = EpisodeTally(world)
         self.frames = self.iteration = 0
         self.elapsed_s = 0.0
@@ -198,13 +202,10 @@ class Distiller:
         look = replace(settings.appearance, seed=settings.appearance.seed + self.iteration)
         self.world.change_appearance(look)
         self.share = settings.teacher_share(self.frames)
-        chance = torch.rand(self.world.row_count, generator=self.shuffler)
-        self.actor.by_teacher = chance < self.share
         if settings.method == "solo":
             agents = self.world.vector.simulator.shape[1]
-            is_pupil = torch.arange(self.world.row_count) % agents == 0
-            self.actor.by_teacher |= ~is_pupil
-            self.pool.rows = is_pupil
+            self.pool.rows = torch.arange(self.world.row_count) % agents == 0
+        self.actor.mix(self.share, self.shuffler, self.pool.rows)
         before = self.pool.added
         roll_out(self.world, self.actor, settings.rollout_steps, self.pool, self.tally)
         self._added = self.pool.added - before
@@ -254,12 +255,14 @@ class Distiller:
         sight = student.see(student.features(seen))
         joined = student.join(sight, seen)
         numbers, value = student.respond(joined)
-        said = Saying(student.distribution(numbers), value, joined, sight)
-        parts = compare(lesson, said, pool.lane[rows], student, self.settings.losses)
+        plans = student.propose(joined, seen) if student.settings.proposals else None
+        said = Saying(student.distribution(numbers), value, joined, sight, plans)
+        targets = pool.targets_of(rows)
+        parts = compare(lesson, said, pool.lane[rows], student, self.settings.losses, targets)
         with torch.no_grad():
             agrees = agreement(lesson, said.distribution)
             figures = [parts.total, parts.divergence.mean(), parts.slots.mean(),
-                       parts.lane.mean(), agrees]  # fmt: skip
+                       parts.lane.mean(), agrees, parts.plan, parts.chosen]  # fmt: skip
         return parts.total, torch.stack(figures).detach()
 
     def figures(self) -> dict[str, float]:
@@ -272,6 +275,8 @@ class Distiller:
         self.frames += self._added
         self.elapsed_s += duration
         learned = dict(zip(_FIGURES, self._learned.tolist(), strict=True))
+        if not self.student.settings.proposals:
+            del learned["plan"], learned["plan_chosen"]
         if not math.isfinite(learned["loss"]):
             raise FloatingPointError(
                 f"{self.run_directory}: iteration {self.iteration}: the loss is "
@@ -316,7 +321,9 @@ class Distiller:
         """Goes on from the newest state that is whole; worlds begin anew."""
         tensors, facts, _ = load_training_state(self.run_directory)
         now = _plain(self.settings)
-        changed = [n for n in sorted(now.keys() - CHANGEABLE) if facts["settings"].get(n) != now[n]]
+        place = f"{self.run_directory}, settings"
+        then = _plain(rebuild(DistillSettings, facts["settings"], place))
+        changed = [n for n in sorted(now.keys() - CHANGEABLE) if then[n] != now[n]]
         if changed:
             reason = f"was made with another {', '.join(changed)}; use those of {SETTINGS_FILE}"
             raise PolicyError(str(self.run_directory), "settings", reason)
@@ -359,7 +366,20 @@ class Distiller:
         self._saved_at = time.monotonic()
 
 
-_FIGURES = ("loss", "divergence", "slots", "lane", "agreement")
+def _seated(
+    world: CameraWorld, teacher: Teacher, student: CameraPolicy
+) -> tuple[Mixed, RememberedFutures | None]:
+    """Who drives as the student's settings say, and where the teacher would go if it plans."""
+    futures = None
+    if student.settings.proposals:
+        assert isinstance(teacher, DriverTeacher)  # `check_weights` has refused the others
+        futures = RememberedFutures(world.vector.simulator, teacher.policy)
+        if student.settings.drives == "plans":
+            return MixedPlanActor(world, student, teacher, futures), futures
+    return MixedActor(student, teacher, world.row_count), futures
+
+
+_FIGURES = ("loss", "divergence", "slots", "lane", "agreement", "plan", "plan_chosen")
 """What an optimiser step tells of itself."""
 
 

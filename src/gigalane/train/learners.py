@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gigalane.networks.birdview import BirdviewLayout
+from gigalane.networks.camera_rows import CameraLayout
 from gigalane.policies.actor_critic import AnyPolicy
+from gigalane.policies.camera import CameraPolicy
 from gigalane.policies.coach import CoachPolicy
 from gigalane.policies.entity import EntityPolicy
 from gigalane.sim.layout import ObservationLayout
@@ -30,3 +32,9 @@ def make_coach(world: World, settings: TrainSettings) -> CoachPolicy:
     """
     assert isinstance(world.layout, BirdviewLayout)
     return CoachPolicy(world.layout, world.action_space, settings.coach)
+
+
+def make_camera_driver(world: World, settings: TrainSettings) -> CameraPolicy:
+    """A driver that looks through cameras and has nobody to learn from."""
+    assert isinstance(world.layout, CameraLayout)
+    return CameraPolicy(world.layout, world.action_space, settings.camera)

@@ -13,14 +13,17 @@ from gigalane.core.kernels import require_device
 from gigalane.maps.compile import CompileSettings, compile_map
 from gigalane.maps.road import RoadMap
 from gigalane.policies.actor_critic import AnyPolicy
+from gigalane.render.appearance import VARIED
 from gigalane.render.birdview import BirdviewSettings
+from gigalane.render.camera import Rig
 from gigalane.sim.guard import Guard
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.sim.simulator import Simulator
-from gigalane.train.learners import make_coach, make_driver
+from gigalane.train.learners import make_camera_driver, make_coach, make_driver
 from gigalane.train.ranks import ALONE, Ranks
 from gigalane.train.trainer import TrainSettings, train
 from gigalane.worlds.birdview import BirdviewWorld
+from gigalane.worlds.camera import CameraWorld
 from gigalane.worlds.vector import VectorWorld
 
 WORLDS_FILE = "worlds.json"
@@ -40,7 +43,7 @@ def self_play(
     compile_settings: CompileSettings | None = None,
     device: str = "cpu",
     ranks: Ranks = ALONE,
-    birdview: BirdviewSettings | None = None,
+    eyes: BirdviewSettings | Rig | None = None,
 ) -> AnyPolicy:
     """Trains a policy on maps; see `gigalane.train.trainer.train` for the run's folder.
 
@@ -58,8 +61,9 @@ def self_play(
         device: where worlds and policy are, "cpu" or a CUDA device.
         ranks: processes that train together (`gigalane.train.ranks.joined_ranks`); each gets a
             block of the worlds, which are the same worlds however many ranks there are.
-        birdview: the picture from above that a coach is to drive by; without it what learns is
-            a driver that sees sets of entities.
+        eyes: the picture from above that a coach is to drive by, or the cameras of a driver that
+            learns from pixels alone; without them what learns is a driver that sees sets of
+            entities.
 
     Raises:
         SettingsError: the device is missing, or the settings do not fit the maps.
@@ -80,17 +84,20 @@ def self_play(
         )
         world_view = VectorWorld(simulator, Guard(simulator, maps, run_directory))
         make_policy = make_driver
-        if birdview:
-            world_view = BirdviewWorld(world_view, birdview, maps)
+        if isinstance(eyes, BirdviewSettings):
+            world_view = BirdviewWorld(world_view, eyes, maps)
             make_policy = make_coach
+        if isinstance(eyes, Rig):
+            world_view = CameraWorld(world_view, eyes, maps, VARIED)
+            make_policy = make_camera_driver
         if not resume and ranks.is_first:
             facts = {
                 "maps": list(sources) or [road_map.name for road_map in maps],
                 "world": asdict(world),
                 "compile": asdict(compile_settings or CompileSettings()),
             }
-            if birdview:
-                facts["birdview"] = asdict(birdview)
+            if eyes:
+                facts["rig" if isinstance(eyes, Rig) else "birdview"] = asdict(eyes)
             Path(run_directory).mkdir(parents=True, exist_ok=True)
             with replacing(Path(run_directory) / WORLDS_FILE) as beside:
                 beside.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

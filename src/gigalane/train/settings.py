@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from gigalane.policies.camera import CameraSettings
 from gigalane.policies.coach import CoachSettings
 from gigalane.policies.entity import EntitySettings
 from gigalane.train.advantage import FilterSettings
@@ -32,6 +33,7 @@ class TrainSettings:
         checkpoint_every_s: longest time between two saved states [s]: what a kill can cost.
         policy: sizes of the driver's network.
         coach: sizes of the coach's, where pictures from above are looked at.
+        camera: sizes of the camera driver's, where it learns from pixels alone.
         ppo: how the policy learns.
         filter: which transitions it learns from.
         guidance: whether, and for how long, the scripted driver is asked what it would do.
@@ -48,6 +50,7 @@ class TrainSettings:
     checkpoint_every_s: float = 60.0
     policy: EntitySettings = field(default_factory=EntitySettings)
     coach: CoachSettings = field(default_factory=CoachSettings)
+    camera: CameraSettings = field(default_factory=CameraSettings)
     ppo: PPOSettings = field(default_factory=PPOSettings)
     filter: FilterSettings = field(default_factory=FilterSettings)
     guidance: GuidanceSettings = field(default_factory=GuidanceSettings)

@@ -140,6 +140,40 @@ class Stage:
         return _open(self.maps, self.towns)
 
 
+def check_name(name: str) -> None:
+    """Refuses names of arms that make no folder."""
+    if not _NAME.fullmatch(name):
+        raise SettingsError(f"arm {name!r}: use lower case, digits, dots and dashes")
+
+
+class AnyArm(Protocol):
+    """One way of learning: an `Arm`, or a `gigalane.train.study_lessons.StudentArm`."""
+
+    @property
+    def name(self) -> str:
+        """Lower case, digits and dashes; also a folder's name."""
+        ...
+
+    @property
+    def about(self) -> str:
+        """What is different about it, in a few words."""
+        ...
+
+    @property
+    def stages(self) -> Sequence[Place]:
+        """Where it learns, in order."""
+        ...
+
+
+class Place(Protocol):
+    """Where something is learned."""
+
+    @property
+    def maps(self) -> tuple[str, ...]:
+        """Sources, as `gigalane.maps.sources.open_maps` takes them."""
+        ...
+
+
 @dataclass(frozen=True)
 class Arm:
     """One way of learning.
@@ -158,8 +192,7 @@ class Arm:
 
     def __post_init__(self) -> None:
         """Refuses names that make no folder, and stages that do not end in order."""
-        if not _NAME.fullmatch(self.name):
-            raise SettingsError(f"arm {self.name!r}: use lower case, digits, dots and dashes")
+        check_name(self.name)
         ends = [stage.until for stage in self.stages]
         if not ends or ends != sorted(set(ends)) or ends[0] <= 0 or ends[-1] != 1.0:
             raise SettingsError(f"arm {self.name}: stages must end in rising order, the last at 1")
@@ -208,7 +241,7 @@ class Study:
     """
 
     name: str
-    arms: tuple[Arm, ...]
+    arms: tuple[AnyArm, ...]
     budget: Budget
     seeds: int
     trials: tuple[Trial, ...]
@@ -231,7 +264,7 @@ class Study:
                 for trial in self.trials:
                     self._refuse_seen(arm, stage, trial)
 
-    def _refuse_seen(self, arm: Arm, stage: Stage, trial: Trial) -> None:
+    def _refuse_seen(self, arm: AnyArm, stage: Place, trial: Trial) -> None:
         """Refuses trials on maps that an arm learns on."""
         if seen := _places(stage.maps) & _places(trial.maps):
             raise SettingsError(
@@ -252,7 +285,7 @@ class Study:
         kept = tuple(arm for arm in self.arms if arm.name in {known[0], *names})
         return replace(self, arms=kept)
 
-    def arm(self, name: str) -> Arm:
+    def arm(self, name: str) -> AnyArm:
         """The arm of a name."""
         return next(arm for arm in self.arms if arm.name == name)
 

@@ -37,7 +37,8 @@ from gigalane.policies.policy import PolicyError
 from gigalane.sim.guard import Guard
 from gigalane.sim.simulator import Simulator
 from gigalane.train.progress import METRICS_FILE, Progress
-from gigalane.train.study import Arm, Stage, Study, Trial, changes, described
+from gigalane.train.study import AnyArm, Arm, Stage, Study, Trial, changes, described
+from gigalane.train.study_lessons import StudentArm, take_lessons
 from gigalane.train.study_marks import (
     MARKS_FILE,
     Mark,
@@ -129,7 +130,7 @@ def run_part(study: Study, out: Path, arm: str, seed: int) -> None:
 # Learning.
 
 
-def learn(study: Study, arm: Arm, seed: int, folder: Path) -> Run:
+def learn(study: Study, arm: AnyArm, seed: int, folder: Path) -> Run:
     """Goes on with a run until its budget is spent; a damaged one begins anew."""
     settings = _run_settings(study, arm)
     try:
@@ -141,6 +142,11 @@ def learn(study: Study, arm: Arm, seed: int, folder: Path) -> Run:
         run = Run.begin(folder, arm.name, seed, settings)
     if run.complete:
         return run
+    if isinstance(arm, StudentArm):
+        run.forget_after(-1)
+        take_lessons(study, arm, run)
+        return run
+    assert isinstance(arm, Arm)
     start = _start(arm, seed, run)
     for number in range(len(run.stages) - (arm.start is not None), len(arm.stages)):
         _learn_stage(study, arm, number, run, start if number == 0 else None)
@@ -283,12 +289,12 @@ def _measure(trial: Trial, maps: Sequence[RoadMap], mark: Mark, run: Run) -> Non
 # What is there.
 
 
-def _run_settings(study: Study, arm: Arm) -> dict[str, Any]:
+def _run_settings(study: Study, arm: AnyArm) -> dict[str, Any]:
     """What decides a run, as its folder keeps it."""
     return {"arm": described(arm), "budget": described(study.budget), "marks": list(study.marks)}
 
 
-def _refuse_other_settings(study: Study, arm: Arm, seed: int, folder: Path) -> None:
+def _refuse_other_settings(study: Study, arm: AnyArm, seed: int, folder: Path) -> None:
     """Refuses to go on with a run that was begun with other settings."""
     try:
         saved = json.loads((folder / MARKS_FILE).read_text(encoding="utf-8"))["settings"]

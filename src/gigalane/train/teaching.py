@@ -18,6 +18,7 @@ from gigalane.maps.road import RoadMap
 from gigalane.policies.camera import CameraPolicy, CameraSettings
 from gigalane.policies.coach import CoachPolicy
 from gigalane.policies.entity import EntityPolicy
+from gigalane.policies.shipped import open_subject
 from gigalane.render.camera import Rig
 from gigalane.sim.guard import Guard
 from gigalane.sim.settings import ActionName, PersonaSettings, SimulatorSettings, TrafficSettings
@@ -43,6 +44,27 @@ Knowing = EntityPolicy | CoachPolicy | Literal["autopilot"]
 """Who can teach: a driver that sees entities, a coach that looks from above, or the script."""
 
 
+def open_teacher(name: str) -> Knowing:
+    """Who teaches, by the name a person gives it.
+
+    Args:
+        name: `default`, `autopilot`, or a policy file of a driver or of a coach.
+
+    Raises:
+        SettingsError: it does not know the state.
+        PolicyError: there is no such policy.
+    """
+    if name == "autopilot":
+        return "autopilot"
+    teacher = open_subject(name)
+    if not isinstance(teacher, EntityPolicy | CoachPolicy):
+        raise SettingsError(
+            f"teacher {name}: does not drive by the state; give default, autopilot or a file "
+            "that gigalane train wrote"
+        )
+    return teacher
+
+
 def teach(
     maps: Sequence[RoadMap],
     world: SimulatorSettings,
@@ -56,6 +78,7 @@ def teach(
     sources: Sequence[str] = (),
     names: Mapping[str, str] | None = None,
     on_iteration: Callable[[dict[str, float]], bool | None] | None = None,
+    on_student: Callable[[CameraPolicy], object] | None = None,
 ) -> CameraPolicy:
     """Teaches a camera student on maps; see `gigalane.train.distill.distill`.
 
@@ -71,6 +94,7 @@ def teach(
         sources: how the maps were named; kept in the run's folder.
         names: what else to keep there: how teacher and rig were named.
         on_iteration: told the figures of each iteration; returning True ends the lessons.
+        on_student: shown the student before its first lesson.
 
     Raises:
         SettingsError: the teacher does not fit the worlds, or the settings not the maps.
@@ -79,7 +103,7 @@ def teach(
     """
     simulator = Simulator(
         [compile_map(road_map) for road_map in maps],
-        replace(world, action=world.action if isinstance(teacher, str) else _action_of(teacher)),
+        replace(world, action=_action_of(teacher, world, eyes)),
         seed=settings.seed,
         threads=settings.threads or None,
     )
@@ -91,11 +115,13 @@ def teach(
         sizes = replace(sizes, **widths)
     if isinstance(teacher, CoachPolicy):
         sizes = replace(sizes, trunk=(*sizes.trunk[:-1], teacher.settings.join[-1]))
+    knowing = _teacher(teacher, simulator)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        student = CameraPolicy(camera_world.layout, camera_world.action_space, sizes)
-    knowing = _teacher(teacher, simulator)
-    check_weights(settings.losses, knowing)
+        student = CameraPolicy(camera_world.layout, knowing.action_space, sizes)
+    check_weights(settings.losses, knowing, student)
+    if on_student is not None:
+        on_student(student)
     if not resume:
         facts = {
             "maps": list(sources) or [road_map.name for road_map in maps],
@@ -109,9 +135,13 @@ def teach(
     return distill(camera_world, knowing, student, settings, run_directory, resume, on_iteration)
 
 
-def _action_of(teacher: EntityPolicy | CoachPolicy) -> ActionName:
-    """The actions that a policy drives in."""
-    return teacher.action_space.name
+def _action_of(
+    teacher: Knowing, world: SimulatorSettings, eyes: CameraSettings | None
+) -> ActionName:
+    """The actions that are taken: those of plans, of the teacher, or of the worlds."""
+    if eyes is not None and eyes.drives == "plans":
+        return "acceleration_steering"
+    return world.action if isinstance(teacher, str) else teacher.action_space.name
 
 
 def _shown(

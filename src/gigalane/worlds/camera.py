@@ -21,8 +21,13 @@ from gigalane.render.scenery import Scenery
 from gigalane.worlds.birdview import BirdviewWorld
 from gigalane.worlds.vector import VectorWorld
 
-BEFORE = "camera.before"
-"""Name of the images of before in a saved state."""
+BEFORE_S = 0.5
+"""How long before now the other images are of [s], to the nearest time step. Within one step of a
+tenth of a second most others move by less than a pixel."""
+MOST_STEPS = 10
+"""Steps that are looked back at most: worlds with very short steps look back less far."""
+PREFIX = "camera."
+"""Of what is remembered, in a saved state."""
 
 
 class CameraWorld:
@@ -33,8 +38,8 @@ class CameraWorld:
         vector: the simulator's own world in it.
         renderer: who draws it.
         layout: what a row holds.
-        observation: (row_count, layout.width) uint8. Where an episode has just begun the images
-            of before are those of now.
+        observation: (row_count, layout.width) uint8. Where an episode is younger than `BEFORE_S`
+            the images of before are its first.
     """
 
     def __init__(
@@ -72,6 +77,11 @@ class CameraWorld:
         images = self.layout.images_of(self.observation)
         self._now, self._before = images[..., :3], images[..., 3:]
         self._drawn = torch.from_numpy(self.renderer.image("rgb")).flatten(0, 1)
+        steps = vector.simulator.settings.time_steps
+        depth = 1 + max(_steps_back(torch.tensor(steps)).tolist())
+        self._kept = torch.zeros(depth, *self._drawn.shape, dtype=torch.uint8)
+        self._count = torch.zeros(1, dtype=torch.int64)
+        self._age = torch.zeros(self.row_count, dtype=torch.int64)
         self._begin()
 
     def reset(self, seed: int) -> None:
@@ -84,13 +94,21 @@ class CameraWorld:
         # A row that is not active gets its next road user during this step.
         is_new = ~self.active
         self.inner.step(actions)
-        self._before.copy_(self._now)
+        self.follow(is_new)
+
+    def follow(self, is_new: Tensor) -> None:
+        """Looks after the inner world has moved by one time step.
+
+        Args:
+            is_new: (row_count,) bool, rows that nobody drove before it.
+        """
+        self._count += 1
+        self._age += 1
+        self._age[is_new] = 0
         self._look()
-        rows = is_new.nonzero().squeeze(-1)
-        self._before[rows] = self._now[rows]
 
     def change_appearance(self, appearance: Appearance) -> None:
-        """Has the worlds look different from now on; the images of before are those of now."""
+        """Has the worlds look different from now on; nothing is remembered of before."""
         self.renderer.change_appearance(appearance)
         self._begin()
 
@@ -103,8 +121,9 @@ class CameraWorld:
         self.inner.check()
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Everything that changes from step to step, as bytes by name; images of now are not."""
-        return self.inner.state_dict() | {BEFORE: self._before.contiguous().flatten()}
+        """Everything that changes from step to step, as bytes by name."""
+        kept = {PREFIX + name: values.clone() for name, values in self._memory().items()}
+        return self.inner.state_dict() | kept
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Goes back to where `state_dict` was taken.
@@ -113,22 +132,40 @@ class CameraWorld:
             ValueError: if the state is of worlds of another shape, on other maps, or of other
                 cameras.
         """
-        before = state[BEFORE]
-        if before.numel() != self._before.numel():
-            raise ValueError(
-                f"world/{BEFORE}: {before.numel()} bytes saved, {self._before.numel()} needed"
-            )
-        self.inner.load_state_dict({n: t for n, t in state.items() if n != BEFORE})
+        for name, values in self._memory().items():
+            saved = state[PREFIX + name]
+            if saved.shape != values.shape:
+                raise ValueError(
+                    f"world/{PREFIX}{name}: {tuple(saved.shape)} saved, {tuple(values.shape)} here"
+                )
+        self.inner.load_state_dict({n: t for n, t in state.items() if not n.startswith(PREFIX)})
+        for name, values in self._memory().items():
+            values.copy_(state[PREFIX + name])
         self._look()
-        self._before.copy_(before.view(self._before.shape))
+
+    def _memory(self) -> dict[str, Tensor]:
+        """What this world remembers itself, by name."""
+        return {"kept": self._kept, "count": self._count, "age": self._age}
 
     def _begin(self) -> None:
         """Looks where nobody has looked before."""
+        self._age.zero_()
         self._look()
-        self._before.copy_(self._now)
 
     def _look(self) -> None:
-        """Draws the images of now."""
+        """Draws the images of now, keeps them, and finds those of before."""
         self.renderer.render()
         self._now.copy_(self._drawn)
+        depth, count = len(self._kept), int(self._count)
+        self._kept[count % depth] = self._drawn
+        back = torch.minimum(_steps_back(self.vector.dt).clamp(max=depth - 1), self._age)
+        rows = torch.arange(self.row_count)
+        places = (count - back) % depth * self.row_count + rows
+        self._before.copy_(self._kept.flatten(0, 1).index_select(0, places))
         self.layout.put_given(self.vector.observation[:, : self.layout.given], self.observation)
+
+
+def _steps_back(dt: Tensor) -> Tensor:
+    """Steps of dt [s] that are nearest to `BEFORE_S`."""
+    steps = (BEFORE_S / dt.clamp(min=1e-3)).round().long()
+    return steps.clamp(1, MOST_STEPS)

@@ -1,0 +1,198 @@
+"""gigalane align: a frozen vision backbone is read into the slots of a driver."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+
+from gigalane.cli.arguments import parse
+from gigalane.cli.errors import InputError
+from gigalane.cli.progress import bar
+from gigalane.core.files import filling, replacing
+from gigalane.core.settings import differences, rebuild
+from gigalane.maps.sources import open_maps
+from gigalane.networks.backbones import BackboneSettings
+from gigalane.policies.checkpoint import training_states
+from gigalane.policies.entity import EntityPolicy
+from gigalane.policies.shipped import open_subject
+from gigalane.render.camera import load_rig
+from gigalane.train.align import AlignSettings, align
+from gigalane.train.aligning import pinned, prepare
+from gigalane.train.paired_frames import PairedFrames, open_frames
+from gigalane.train.record_frames import RecordSettings, record_frames
+from gigalane.train.selfplay import WORLDS_FILE
+from gigalane.train.trainer import SETTINGS_FILE
+
+UNSEEN_SHARE = 10
+"""Of so many recorded frames one more is recorded on towns that are not learned from."""
+
+
+@dataclass(frozen=True)
+class Align:
+    """Gives a driver eyes: linear adapters read a frozen vision backbone into its slots.
+
+    Only pairs of images and scene states are learned from (TerraTransfer); the driver stays as it
+    is. Without --frames the pairs are recorded from the simulator first, into RUN/frames, and
+    fewer on other towns, into RUN/unseen. Features are kept beside the frames.
+    Ctrl-C saves and stops; --resume goes on with the run's own settings.
+
+    Examples:
+      gigalane align aligned
+      gigalane align aligned --record 50000 --align.epochs 30
+      gigalane align other --frames aligned/frames --unseen aligned/unseen --backbone dinov3-vits16
+      gigalane align aligned --resume --align.epochs 60
+    """
+
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Folder of the run."""
+    teacher: Annotated[str, tyro.conf.arg(metavar="POLICY")] = "default"
+    """The driver: `default` (the shipped one) or a policy file."""
+    frames: Annotated[str, tyro.conf.arg(metavar="FOLDER")] = ""
+    """Paired frames to learn from; recorded anew where none are named."""
+    unseen: Annotated[str, tyro.conf.arg(metavar="FOLDER")] = ""
+    """Paired frames to measure on; the last tenth of --frames where none are named."""
+    record: Annotated[int, tyro.conf.arg(metavar="N")] = 20_000
+    """Frames to record where none are named."""
+    backbone: Annotated[str, tyro.conf.arg(metavar="own|FOLDER")] = "own"
+    """What looks: `own` (ships with gigalane), `random` (the same, untaught), or a folder with
+    config.json and model.safetensors of a DINOv2 or DINOv3; nothing is downloaded."""
+    rig: Annotated[str, tyro.conf.arg(metavar="RIG")] = "surround"
+    """Cameras to record with: surround, front, four, six, or a rig file."""
+    map: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MAP [MAP ...]")] = ("town:1-16",)
+    """Road files or town:SEED to record on."""
+    unseen_map: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MAP [MAP ...]")] = (
+        "town:201-204",
+    )
+    """The same, to measure on."""
+    resume: bool = False
+    """Go on with the run in that folder; only the number of epochs may be set anew."""
+    align: AlignSettings = field(default_factory=AlignSettings)
+
+
+def run(words: Sequence[str]) -> int:
+    """Runs `gigalane align`."""
+    command = parse(Align, words, "align")
+    begun = bool(training_states(command.run))
+    backbone = BackboneSettings(command.backbone)
+    if command.resume:
+        command, backbone = _resumed(command.run, words)
+    elif begun:
+        raise InputError(
+            f"{command.run}: already holds a run; go on with --resume, or name another folder"
+        )
+    teacher = open_subject(command.teacher)
+    if not isinstance(teacher, EntityPolicy):
+        raise InputError(
+            f"--teacher {command.teacher}: does not drive by the state; give default or a file "
+            "that gigalane train wrote"
+        )
+    backbone = pinned(backbone)
+    with filling(command.run, worth_keeping=lambda: bool(training_states(command.run))):
+        frames, unseen = _frames(command, teacher)
+        if not command.resume:
+            _note(command, backbone, frames, unseen)
+        with bar("looking at the frames") as tell:
+            pupil = prepare(frames, unseen, teacher, backbone, command.align.seed, tell)
+        told = align(pupil, teacher, command.align, command.run, resume=command.resume)
+    Console(highlight=False).print(_report(told), soft_wrap=True)
+    return 0
+
+
+def _frames(command: Align, teacher: EntityPolicy) -> tuple[PairedFrames, PairedFrames | None]:
+    """The frames that are named, or recorded ones."""
+    if command.frames:
+        unseen = open_frames(Path(command.unseen)) if command.unseen else None
+        return open_frames(Path(command.frames)), unseen
+    if command.unseen:
+        raise InputError("--unseen: goes with --frames; name those, too")
+    if command.record < UNSEEN_SHARE:
+        raise InputError(f"--record is {command.record}; record {UNSEEN_SHARE} frames at least")
+    rig, recorded = load_rig(command.rig), []
+    settings = RecordSettings(frames=command.record, seed=command.align.seed)
+    for name, maps, count in (
+        ("frames", command.map, command.record),
+        ("unseen", command.unseen_map, command.record // UNSEEN_SHARE),
+    ):
+        with bar(f"recording {name}") as tell:
+            seed = settings.seed + (name == "unseen")
+            some = replace(settings, frames=count, seed=seed)
+            folder = command.run / name
+            recorded.append(record_frames(open_maps(maps), teacher, rig, some, folder, tell))
+    return recorded[0], recorded[1]
+
+
+def _note(
+    command: Align, backbone: BackboneSettings, frames: PairedFrames, unseen: PairedFrames | None
+) -> None:
+    """Writes down what the run was made with."""
+    facts = {
+        "teacher": command.teacher,
+        "frames": str(frames.folder.resolve()),
+        "unseen": str(unseen.folder.resolve()) if unseen else "",
+        "record": command.record,
+        "rig": command.rig,
+        "maps": list(command.map),
+        "unseen_maps": list(command.unseen_map),
+        "backbone": asdict(backbone),
+    }
+    with replacing(command.run / WORLDS_FILE) as beside:
+        beside.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def _resumed(folder: Path, words: Sequence[str]) -> tuple[Align, BackboneSettings]:
+    """The run in a folder as it was begun, with what the arguments change.
+
+    Raises:
+        InputError: there is no run, or the arguments ask for another one.
+        SettingsError: its files are damaged or of another version.
+    """
+    worlds, settings = folder / WORLDS_FILE, folder / SETTINGS_FILE
+    if not (worlds.is_file() and settings.is_file()):
+        raise InputError(f"{folder}: holds no run to go on with; leave out --resume")
+    place = f"{worlds}, backbone"
+    backbone = rebuild(BackboneSettings, _read(worlds, "backbone"), place)
+    saved = Align(
+        folder,
+        teacher=_read(worlds, "teacher"),
+        frames=_read(worlds, "frames"),
+        unseen=_read(worlds, "unseen"),
+        record=_read(worlds, "record"),
+        backbone=backbone.name,
+        rig=_read(worlds, "rig"),
+        map=tuple(_read(worlds, "maps")),
+        unseen_map=tuple(_read(worlds, "unseen_maps")),
+        align=rebuild(AlignSettings, _read(settings, "align"), f"{settings}, align"),
+    )
+    command = parse(Align, words, "align", saved)
+    changed = [name for name in differences(saved, command, "--")
+               if not name.startswith("--align.") and name != "--resume"]  # fmt: skip
+    if changed:
+        raise InputError(f"{folder}: the run has another {changed[0]}; leave it out to go on")
+    return command, backbone
+
+
+def _report(told: dict[str, Any]) -> str:
+    """What came out, for a terminal."""
+    figures = told["figures"]
+    ranks = ", ".join(f"{name} {k}" for name, k in told["ranks"].items())
+    return (
+        f"{told['epochs']} epochs over {told['frames']} frames in {told['seconds']:.0f} s; "
+        f"on {told['unseen_frames']} others: divergence {figures['unseen/divergence']:.3f} nat, "
+        f"same action {figures['unseen/agreement']:.1%}\n"
+        f"directions compared (k): {ranks}\n"
+        f"{told['policy']}: gigalane evaluate measures it; align.json, metrics.jsonl beside it"
+    )
+
+
+def _read(file: Path, part: str) -> Any:  # noqa: ANN401
+    """One part of a JSON file of a run."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))[part]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{file}: {part}: cannot be read ({error}); begin a new run") from error
