@@ -17,10 +17,10 @@ from gigalane.policies.shipped import load_default
 from gigalane.render.appearance import TEXTURED, VARIED
 from gigalane.render.camera import load_rig
 from gigalane.sim.simulator import Simulator
-from gigalane.train.adapt import Adaptation, AdaptSettings, adapt, frozen
+from gigalane.train.adapt import Adaptation, AdaptSettings, adapt, frozen, planner_of
 from gigalane.train.image_pairs import PairWriter, open_pairs
 from gigalane.train.teaching import TEACHING_WORLD
-from gigalane.train.two_looks import Folder, answers, drive_in_two_looks
+from gigalane.train.two_looks import Folder, PairPool, answers, drive_in_two_looks
 from gigalane.worlds.camera import CameraWorld
 from gigalane.worlds.vector import VectorWorld
 
@@ -70,13 +70,19 @@ def figures(folder) -> list[dict]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").open()]
 
 
-def test_what_is_seen_comes_nearer_and_the_planner_stays(tmp_path, maps, student):
-    planner = [p.clone() for part in student.inherited for p in part.parameters()]
+@pytest.mark.parametrize("proposals", [0, 4])
+def test_what_is_seen_comes_nearer_and_the_planner_stays(tmp_path, maps, student, proposals):
+    if proposals:
+        sizes = replace(student.settings, proposals=proposals)
+        planning = CameraPolicy(student.layout, student.action_space, sizes)
+        planning.load_state_dict(student.state_dict(), strict=False)
+        student = planning
+    planner = [p.clone() for part in planner_of(student) for p in part.parameters()]
     eyes = [p.clone() for p in student.eyes.parameters()]
     run(maps, student, tmp_path / "run", iterations=8)
     told = figures(tmp_path / "run")
     assert told[-1]["slots"] < 0.8 * told[0]["slots"]
-    kept = [p for part in student.inherited for p in part.parameters()]
+    kept = [p for part in planner_of(student) for p in part.parameters()]
     assert all(torch.equal(a, b) for a, b in zip(planner, kept, strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(eyes, student.eyes.parameters(), strict=True))
 
@@ -110,14 +116,11 @@ def test_both_looks_show_the_same_scene_and_the_target_is_asked_about_the_known(
     # Of now and of before both differ in the look; of both, the same part is nearly as before.
     a, b = (w.layout.images_of(w.observation[rows]).int() for w in (known, new))
     assert ((a - b).abs().float().mean((0, 1, 2, 3)) > 3).all()
-    slots, numbers = answers(target, known.observation[rows], 1)
-    assert slots.shape[1] == adaptation.pool.slots.shape[1]
-    assert numbers.shape[1] == student.parameter_count
     # Nothing has been learned yet: asked about the known look, the student agrees with itself.
-    adaptation.pool.seen[: len(slots)] = known.observation[rows][:200]
-    adaptation.pool.slots[: len(slots)] = slots[:200]
-    adaptation.pool.numbers[: len(slots)] = numbers[:200]
-    loss, told = adaptation.loss(torch.arange(len(slots)))
+    said = answers(target, known.observation[rows], 1)
+    adaptation.pool = PairPool(200, known.layout.width, student)
+    adaptation.pool.add(known.observation[rows], said)
+    loss, told = adaptation.loss(torch.arange(len(said.slots)))
     assert float(loss.detach()) < 1e-3
     assert told[3] == 1.0
 

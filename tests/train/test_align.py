@@ -21,7 +21,7 @@ from gigalane.train.teaching import TEACHING_WORLD
 
 RANDOM = BackboneSettings("random", channels=(8, 16))
 WORLD = replace(TEACHING_WORLD, worlds=2, agents=8)
-RECORD = RecordSettings(frames=400, every=1, steps=6, world=WORLD, threads=1)
+RECORD = RecordSettings(frames=400, every=1, steps=10, world=WORLD, threads=1)
 SETTINGS = AlignSettings(epochs=4, minibatch=64, learning_rate=2e-3)
 
 

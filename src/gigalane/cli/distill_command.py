@@ -50,8 +50,8 @@ class Distill:
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Folder of the run."""
     teacher: Annotated[str, tyro.conf.arg(metavar="POLICY")] = "default"
-    """Who teaches: `default` (the shipped driver), `default-coach`, a policy file of either kind, or
-    `autopilot`, the script that drives by rules."""
+    """Who teaches: `default` (the shipped driver), `default-coach`, a policy file of either kind,
+    or `autopilot`, the script that drives by rules."""
     rig: Annotated[str, tyro.conf.arg(metavar="RIG")] = "surround"
     """The student's cameras: surround, front, four, six, or a rig file."""
     map: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MAP [MAP ...]")] = ("town:1-16",)

@@ -117,7 +117,8 @@ def open_loop(
     divergence, agreement = (sums / max(1, frames)).tolist()
     plan = None
     if student.settings.proposals:
-        plan = PlanError(*(plan_sums / max(1, plan_frames)).tolist(), plan_frames)
+        difference, first, whole = (plan_sums / max(1, plan_frames)).tolist()
+        plan = PlanError(difference, first, whole, plan_frames)
     return OpenLoop(divergence, agreement, frames, plan)
 
 

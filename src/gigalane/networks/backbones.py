@@ -21,7 +21,7 @@ from typing import Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -57,7 +57,7 @@ class BackboneSettings:
 
     name: str = ""
     digest: str = ""
-    grid: tuple[int, int] = (2, 12)
+    grid: tuple[int, int] = (3, 12)
     channels: tuple[int, ...] = (16, 32, 64, 128)
 
     def __post_init__(self) -> None:
@@ -175,7 +175,7 @@ def save_own(backbone: OwnBackbone, path: Path, facts: dict[str, object]) -> Non
     tensors = {name: t.half().contiguous() for name, t in backbone.state_dict().items()}
     header = {"format": FORMAT, "facts": json.dumps(facts)}
     with replacing(path) as beside:
-        save_file(tensors, beside, header)
+        beside.write_bytes(save(tensors, header))
 
 
 def _load_own(backbone: OwnBackbone, channels: tuple[int, ...]) -> None:

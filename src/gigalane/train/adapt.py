@@ -3,13 +3,14 @@
     collect   the frozen student says what it makes of a scene as it knows it     (two_looks)
     improve   the student learns to make the same of the new images of that scene
 
-    L = feature_weight * ||slots_new - slots_known||² + plan_weight * KL(known || new)
+    L = feature_weight * ||slots_new - slots_known||² + plan_weight * (KL(known || new)
+        + mean |plans_new - plans_known|)
 
 after arXiv 2606.19641, with our students' slots (scaled, so that each number counts alike; the
 squared length is divided by how many there are) in the place of its scene tokens, and the
-distribution over actions in that of its planned trajectories. The planner (what was inherited
-from the driver) stays frozen; only what sees learns. The paper does not tell the weight; 1 is
-chosen.
+distribution over actions beside the planned trajectories, which not every student has. The planner
+(all that follows the slots) stays frozen; only what sees learns. The paper does not tell the
+weight; 1 is chosen.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gigalane.core.settings import SettingsError
 from gigalane.networks.chunks import one_torch_thread, run_chunks
@@ -41,7 +42,7 @@ from gigalane.policies.policy import PolicyError
 from gigalane.train.progress import Progress
 from gigalane.train.ranks import ALONE
 from gigalane.train.trainer import POLICY_FILE, SETTINGS_FILE
-from gigalane.train.two_looks import PairPool, PairSource, scaled_slots
+from gigalane.train.two_looks import Answer, PairPool, PairSource, answer
 
 TARGET_FILE = "target.safetensors"
 """The student as it was before: what it is to go on seeing."""
@@ -55,7 +56,8 @@ class AdaptSettings:
         pairs: pairs to learn from in all; one that is learned from again counts again where
             they come from a folder.
         feature_weight: of the squared distance of the slots (the paper's lambda).
-        plan_weight: of the divergence of the distributions over actions.
+        plan_weight: of the divergence of the distributions over actions, and of the distance of
+            the proposed plans, each from its own, where the student proposes some.
         frees_adapters: whether the linear layers from features to slots learn too.
         frees_planner: whether what follows the slots learns too; the paper finds this harmful.
         target_share: share of the cars that the frozen student drives; the others are driven by
@@ -159,6 +161,12 @@ def frozen(student: CameraPolicy) -> CameraPolicy:
     return copy
 
 
+def planner_of(student: CameraPolicy) -> tuple[nn.Module, ...]:
+    """Everything that follows the slots."""
+    plans = (student.plan_head,) if student.settings.proposals else ()
+    return *student.inherited, *plans
+
+
 class Adaptation:
     """The parts of an iteration and what lives from one to the next.
 
@@ -186,7 +194,7 @@ class Adaptation:
             policy.set_precision(precision)
             policy.threads = settings.threads or torch.get_num_threads()
         student.adapters.requires_grad_(settings.frees_adapters)
-        for part in student.inherited:
+        for part in planner_of(student):
             part.requires_grad_(settings.frees_planner)
         # The value follows from the slots but enters no loss here.
         student.value_head.requires_grad_(False)
@@ -224,10 +232,13 @@ class Adaptation:
     def loss(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss over pairs of the pool, and the figures of `_FIGURES`."""
         pool, settings, student = self.pool, self.settings, self.student
-        slots, numbers = scaled_slots(student, pool.seen[rows])
-        features = (slots - pool.slots[rows]).square().mean(1)
-        was, now = student.distribution(pool.numbers[rows]), student.distribution(numbers)
+        said = answer(student, pool.seen[rows])
+        told = Answer(*(part[rows] for part in pool.told))
+        features = (said.slots - told.slots).square().mean(1)
+        was, now = student.distribution(told.numbers), student.distribution(said.numbers)
         plans = was.kl(now)
+        if student.settings.proposals:  # each with its own, so none changes places
+            plans = plans + (said.proposals - told.proposals).abs().mean((1, 2, 3))
         loss = (settings.feature_weight * features + settings.plan_weight * plans).mean()
         with torch.no_grad():
             same = now.mode() == was.mode()
@@ -244,7 +255,8 @@ class Adaptation:
             with torch.enable_grad():  # this setting belongs to each thread
                 loss, figures = self.loss(part)
             share = len(part) / len(rows)
-            return list(torch.autograd.grad(loss * share, self.parameters)), figures * share
+            gradients = torch.autograd.grad(loss * share, self.parameters, materialize_grads=True)
+            return list(gradients), figures * share
 
         results = run_chunks(run, len(chunks), self.student.threads)
         total = results[0][0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gigalane.core.settings import SettingsError
 from gigalane.networks.birdview import BirdviewLayout
 from gigalane.networks.camera_rows import CameraLayout
 from gigalane.policies.actor_critic import AnyPolicy
@@ -35,6 +36,12 @@ def make_coach(world: World, settings: TrainSettings) -> CoachPolicy:
 
 
 def make_camera_driver(world: World, settings: TrainSettings) -> CameraPolicy:
-    """A driver that looks through cameras and has nobody to learn from."""
+    """A driver that looks through cameras and has nobody to learn from.
+
+    Raises:
+        SettingsError: it is to propose plans, which no reward speaks of.
+    """
     assert isinstance(world.layout, CameraLayout)
+    if settings.camera.proposals:
+        raise SettingsError("camera: proposals need a teacher; leave them out, or use distill")
     return CameraPolicy(world.layout, world.action_space, settings.camera)

@@ -3,7 +3,8 @@
 A folder holds `frames.json` (format, rig, layout of the scene rows) and shards
 `frames-00000.safetensors` of two tensors each:
 
-- `images` (n, cameras, height, width, 6) uint8: red, green, blue of now, then of one step before.
+- `images` (n, cameras, height, width, 6) uint8: red, green, blue of now, then of half a second
+  before.
 - `shown` (n, layout.width) float16: the scene as a driver is shown it (docs/observation.md).
 
 Nothing else is in it: no actions, no trajectory, no order in time that a learner could use. Other
@@ -21,7 +22,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from gigalane.core.files import replacing
@@ -101,7 +102,7 @@ class FrameWriter:
         tensors = {"images": images[:rows].contiguous(), "shown": shown[:rows].contiguous()}
         number = self.written // self.rows
         with replacing(self.folder / f"frames-{number:05d}.safetensors") as beside:
-            save_file(tensors, beside)
+            beside.write_bytes(save(tensors))  # save_file would hide it from others
         self.written += rows
 
 

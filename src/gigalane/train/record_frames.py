@@ -32,6 +32,10 @@ from gigalane.worlds.camera import CameraWorld
 from gigalane.worlds.vector import VectorWorld
 from gigalane.worlds.world import World
 
+STILL_STEPS = 5
+"""Steps after a new look of which nothing is kept: nothing is remembered of before it, so less
+than half a second of motion would be seen in worlds of short steps."""
+
 
 @dataclass(frozen=True)
 class RecordSettings:
@@ -40,7 +44,7 @@ class RecordSettings:
     Attributes:
         frames: how many.
         every: of so many frames one is kept, by chance: those of one car in a row are alike.
-        steps: steps between two looks of the worlds.
+        steps: steps between two looks of the worlds; of the first few nothing is kept.
         perturbation: how often chance drives.
         appearance: what looks are drawn from.
         world: the worlds.
@@ -50,7 +54,7 @@ class RecordSettings:
 
     frames: int = 20_000
     every: int = 5
-    steps: int = 10
+    steps: int = 20
     perturbation: Perturbation = field(default_factory=Perturbation)
     appearance: Appearance = VARIED
     world: SimulatorSettings = field(default_factory=lambda: TEACHING_WORLD)
@@ -133,11 +137,11 @@ class _Recorder:
         self.generator = torch.Generator().manual_seed(settings.seed + 2)
 
     def before(self, step: int, world: World, actions: Tensor) -> None:
-        """Keeps some rows; those of a new look's first step show no motion, so none of it."""
+        """Keeps some rows, once the images of before are from before."""
         del actions
         assert isinstance(world, CameraWorld)
         chance = torch.rand(world.row_count, generator=self.generator)
-        if step == 0 and self.settings.steps > 1:
+        if step < min(STILL_STEPS, self.settings.steps - 1):
             return
         wanted = world.active & world.learn & (chance * self.settings.every < 1.0)
         missing = self.settings.frames - self.writer.count

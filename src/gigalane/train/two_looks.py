@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from gigalane.core.settings import SettingsError
 from gigalane.maps.compile import compile_map
 from gigalane.maps.road import RoadMap
 from gigalane.networks.chunks import run_chunks
+from gigalane.networks.plans import PLAN_POSES
 from gigalane.policies.camera import CHUNK_ROWS, CameraPolicy
 from gigalane.render.appearance import Appearance
 from gigalane.sim.guard import Guard
@@ -28,13 +29,26 @@ from gigalane.worlds.camera import CameraWorld
 from gigalane.worlds.vector import VectorWorld
 
 
+class Answer(NamedTuple):
+    """What a student makes of some rows.
+
+    Attributes:
+        slots: (rows, numbers) float32, side by side, in units of how much each usually varies.
+        numbers: (rows, parameters) float32 of its distribution over actions.
+        proposals: (rows, proposals, PLAN_POSES, 3) float32, its plans; none where it has none.
+    """
+
+    slots: Tensor
+    numbers: Tensor
+    proposals: Tensor
+
+
 class PairPool:
     """A ring of pairs; when it is full the newest take the place of the oldest.
 
     Attributes:
         seen: (capacity, row width) uint8, rows in the new appearance.
-        slots: (capacity, numbers) float32, the scaled slots that they should be seen as.
-        numbers: (capacity, parameters) float32 of the distribution that should follow.
+        told: what should be made of them: an `Answer` with (capacity, …) rows.
         capacity: pairs that it holds.
         count: pairs that lie in it.
     """
@@ -43,43 +57,45 @@ class PairPool:
         """Allocates the ring; pages are taken as they are written."""
         slots = sum(adapter.out_features for adapter in student.adapters.values())  # pyright: ignore
         self.seen = torch.empty(capacity, row_width, dtype=torch.uint8)
-        self.slots = torch.empty(capacity, slots)
-        self.numbers = torch.empty(capacity, student.parameter_count)
+        self.told = Answer(
+            torch.empty(capacity, slots),
+            torch.empty(capacity, student.parameter_count),
+            torch.empty(capacity, student.settings.proposals, PLAN_POSES, 3),
+        )
         self.capacity, self.count, self._next = capacity, 0, 0
 
-    def add(self, seen: Tensor, slots: Tensor, numbers: Tensor) -> int:
+    def add(self, seen: Tensor, told: Answer) -> int:
         """Keeps pairs, at most as many as it holds; returns how many."""
         count = min(len(seen), self.capacity)
         places = (self._next + torch.arange(count)) % self.capacity
-        for ring, new in ((self.seen, seen), (self.slots, slots), (self.numbers, numbers)):
+        for ring, new in zip((self.seen, *self.told), (seen, *told), strict=True):
             ring[places] = new[:count]
         self._next = (self._next + count) % self.capacity
         self.count = min(self.capacity, self.count + count)
         return count
 
 
-def scaled_slots(policy: CameraPolicy, seen: Tensor) -> tuple[Tensor, Tensor]:
-    """What a policy makes of rows, with gradient.
-
-    Returns:
-        Its slots side by side in units of how much each number usually varies, (rows, numbers),
-        and the numbers of its action distribution.
-    """
+def answer(policy: CameraPolicy, seen: Tensor) -> Answer:
+    """What a policy makes of rows (rows, row width) uint8, with gradient."""
     sight = policy.see(policy.features(seen))
-    numbers, _ = policy.respond(policy.join(sight, seen))
-    return torch.cat(policy.scaled(sight), dim=1), numbers
+    joined = policy.join(sight, seen)
+    numbers, _ = policy.respond(joined)
+    proposals = numbers.new_zeros(len(seen), 0, PLAN_POSES, 3)
+    if policy.settings.proposals:
+        proposals = policy.propose(joined, seen).proposals
+    return Answer(torch.cat(policy.scaled(sight), dim=1), numbers, proposals)
 
 
-def answers(policy: CameraPolicy, seen: Tensor, threads: int) -> tuple[Tensor, Tensor]:
-    """`scaled_slots` of any number of rows, without gradient."""
+def answers(policy: CameraPolicy, seen: Tensor, threads: int) -> Answer:
+    """`answer` for any number of rows, without gradient."""
     chunks = seen.split(CHUNK_ROWS)
 
-    def run(number: int) -> tuple[Tensor, Tensor]:
+    def run(number: int) -> Answer:
         with torch.no_grad():
-            return scaled_slots(policy, chunks[number])
+            return answer(policy, chunks[number])
 
-    slots, numbers = zip(*run_chunks(run, len(chunks), threads), strict=True)
-    return torch.cat(slots), torch.cat(numbers)
+    parts = zip(*run_chunks(run, len(chunks), threads), strict=True)
+    return Answer(*(torch.cat(part) for part in parts))
 
 
 class PairSource(Protocol):
@@ -170,8 +186,8 @@ class TwoLooks:
             if len(rows):
                 seen = self.new.observation[rows]
                 told = answers(self.target, world.observation[rows], self.target.threads)
-                added += pool.add(seen, *told)
-                actions[rows] = self.target.distribution(told[1]).mode()
+                added += pool.add(seen, told)
+                actions[rows] = self.target.distribution(told.numbers).mode()
                 own = (~by_target[rows]).nonzero().squeeze(-1)
                 if len(own):
                     actions[rows[own]] = self.student.act(seen[own], greedy=True)
@@ -256,5 +272,5 @@ class Folder:
             layout = self.target.layout
             known = self.pairs.rows("a", numbers, layout)
             told = answers(self.target, known, self.target.threads)
-            pool.add(self.pairs.rows("b", numbers, layout), *told)
+            pool.add(self.pairs.rows("b", numbers, layout), told)
         return count
