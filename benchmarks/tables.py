@@ -127,11 +127,42 @@ def drivers(suites: tuple[tuple[str, str], ...]) -> str:
     return table(head, rows)
 
 
+def students() -> str:
+    """The shipped camera driver beside its teacher."""
+    found = read("students/default-camera.json")["splits"]
+    places = {"seen": "towns of the lessons", "unseen": "unseen procedural towns",
+              "unseen-carla": "unseen CARLA Town05, Town10HD"}  # fmt: skip
+    looks = {"teacher": "teacher, shown the state", "varied": "student, looks of the kind it knows",
+             "dusk": "student, looks of another kind"}  # fmt: skip
+    rows = []
+    for place, about in places.items():
+        rows.append([f"**{about}**", *[""] * 6])
+        for look, who in looks.items():
+            if look not in found[place]:
+                continue
+            row = found[place][look]
+            error = row.get("open_loop")
+            score = row["driving_score"]
+            rows.append(
+                [
+                    who,
+                    f"{score['value']:.3f} ({score['low']:.3f} to {score['high']:.3f})",
+                    *(f"{100 * row[name]['value']:.1f} %" for name in SHARES),
+                    f"{error['divergence']:.2f} nat, {error['agreement']:.0%}" if error else "",
+                ]
+            )
+    head = (
+        "who | driving score | goal | collision | off-road | red light | open loop: KL, same action"
+    )
+    return table(head, rows)
+
+
 TABLES = {
     "simulator-speed": simulator_speed,
     "learning-speed": learning_speed,
     "drivers": lambda: drivers(CARLA),
     "drivers-procedural": lambda: drivers(PROCEDURAL),
+    "students": students,
 }
 
 

@@ -71,7 +71,7 @@ class DistillSettings:
         learning_rate: of Adam, falling to 0 along half a cosine.
         threads: threads of the network; 0 is one a core.
         checkpoint_every_s: longest time between two saved states [s].
-        appearance: what the worlds look like; drawn anew at every roll-out.
+        appearance: what the worlds look like; drawn anew every `LOOK_ROLLOUTS` roll-outs.
     """
 
     frames: int = 2_000_000
@@ -108,6 +108,8 @@ class DistillSettings:
         return max(0.0, 1.0 - frames / max(1.0, self.mixed * self.frames))
 
 
+LOOK_ROLLOUTS = 8
+"""Roll-outs between two changes of the looks: nothing of before is seen right after one."""
 CHANGEABLE = frozenset({"frames", "threads", "checkpoint_every_s"})
 """Settings that may differ when a run goes on."""
 
@@ -196,11 +198,12 @@ class Distiller:
     # The parts of an iteration, in order.
 
     def collect(self) -> None:
-        """Lets student and teacher drive for `rollout_steps` steps in worlds of a new look."""
+        """Lets student and teacher drive for `rollout_steps` steps; now and then looks change."""
         self._started = time.perf_counter()
         settings = self.settings
-        look = replace(settings.appearance, seed=settings.appearance.seed + self.iteration)
-        self.world.change_appearance(look)
+        if self.iteration % LOOK_ROLLOUTS == 0:
+            look = replace(settings.appearance, seed=settings.appearance.seed + self.iteration)
+            self.world.change_appearance(look)
         self.share = settings.teacher_share(self.frames)
         if settings.method == "solo":
             agents = self.world.vector.simulator.shape[1]
