@@ -158,7 +158,7 @@ def test_policy_that_is_none_is_refused(refused, folder, ring, policy):
     def refusal(file):
         return refused("evaluate", file, "--map", ring)
 
-    assert "nobody: is neither a file nor one of default, idm" in refusal("nobody")
+    assert "nobody: is neither a file nor one of default, default-camera, default-coach, idm" in refusal("nobody")
     (folder / "folder.safetensors").mkdir()
     assert "folder.safetensors" in refusal("folder.safetensors")
     (folder / "pickle.safetensors").write_bytes(pickle.dumps({"weight": np.zeros(3)}))
@@ -230,7 +230,7 @@ def test_places_that_cannot_be_written_are_refused(refused, folder, ring):
         (("view", "nowhere"), "nowhere: there is no such file"),
         (("view", "."), "holds no recording; make one with evaluate --record"),
         (("view", ".", "--follow", "x"), "--follow"),
-        (("bench", "everything"), "there are sim, train, latency, compare, sweep"),
+        (("bench", "everything"), "there are sim, train, render, latency, compare, sweep"),
         (("bench", "sim", "--workload", "huge"), "there are small, large, default"),
         (("bench", "sim", "--device", "gpu"), "device 'gpu'"),
         (("bench", "sim", "--threads", "-1"), "--threads is -1"),

@@ -41,7 +41,7 @@ def test_without_a_shipped_policy_default_says_so(refused, ring, folder, monkeyp
     monkeypatch.setattr("gigalane.policies.shipped.files", lambda package: folder)
     for words in (("evaluate",), ("evaluate", "default")):
         line = refused(*words, "--map", ring)
-        assert line == "gigalane: default: this installation holds no policy; give a file"
+        assert line == "gigalane: default: this installation holds no such policy; give a file"
 
 
 def test_suites_are_listed_with_what_they_are(gigalane):

@@ -54,7 +54,7 @@ class BirdviewSettings:
 
     Attributes:
         pixels: of a side: 64, 128, 192 or 256.
-        metres_per_pixel: [m].
+        metres_per_pixel: side of a pixel on the ground [m].
         behind: how much is seen behind the ego's middle [m] (Roach: 40 pixels).
         times: the moments shown, how long ago [s], oldest first (Roach: entries -16, -11, -6
             and -1 of a queue at 10 Hz; the last one is taken to be the present).
