@@ -158,7 +158,8 @@ def test_policy_that_is_none_is_refused(refused, folder, ring, policy):
     def refusal(file):
         return refused("evaluate", file, "--map", ring)
 
-    assert "nobody: is neither a file nor one of default, default-camera, default-coach, idm" in refusal("nobody")
+    known = "default, default-camera, default-coach, idm"
+    assert f"nobody: is neither a file nor one of {known}" in refusal("nobody")
     (folder / "folder.safetensors").mkdir()
     assert "folder.safetensors" in refusal("folder.safetensors")
     (folder / "pickle.safetensors").write_bytes(pickle.dumps({"weight": np.zeros(3)}))
