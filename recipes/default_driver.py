@@ -19,8 +19,9 @@ from gigalane.policies.checkpoint import load_policy
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.train.guidance import GuidanceSettings
 from gigalane.train.ppo import PPOSettings
+from gigalane.train.run_folder import POLICY_FILE
 from gigalane.train.selfplay import self_play
-from gigalane.train.trainer import POLICY_FILE, TrainSettings
+from gigalane.train.trainer import TrainSettings
 
 CARLA_TOWNS = tuple(f"opendrive/carla/Town0{k}.xodr.gz" for k in (1, 3, 4))
 PROCEDURAL_TOWNS = "town:1-16"

@@ -73,7 +73,7 @@ def test_every_kept_frame_has_its_own_teachers_future(tmp_path, tee_road, tee, t
     lessons = distiller(tmp_path, tee_road, tee, teacher, drives, every=2)
     pool, world = lessons.pool, lessons.world
     independent = TeacherFutures(world.vector.simulator, teacher)
-    lessons.actor.mix(0.5, lessons.shuffler)
+    lessons.actor.mix(0.5, lessons.learner.shuffler)
     kept, worlds_kept = 0, []
     for step in range(4):
         actions = lessons.actor.act(world)

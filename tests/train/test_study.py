@@ -19,7 +19,17 @@ from gigalane.policies.entity import EntityPolicy, EntitySettings
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.train.advantage import FilterSettings
 from gigalane.train.ppo import PPOSettings
-from gigalane.train.study import FLAT, Arm, Budget, Stage, Study, Trial, changes, described
+from gigalane.train.study import (
+    FLAT,
+    Arm,
+    Budget,
+    Stage,
+    Study,
+    Trial,
+    changes,
+    completed,
+    described,
+)
 from gigalane.train.study_marks import Run, Spent, run_folder
 from gigalane.train.study_report import t_interval, t_quantile, tables
 from gigalane.train.study_run import run_part, run_study
@@ -310,6 +320,16 @@ def test_runs_of_other_settings_are_not_gone_on_with(finished, tmp_path):
     study = replace(STUDY, arms=(Arm("base", "as always", (other,)), STUDY.arms[1]))
     with pytest.raises(SettingsError, match=r"another arm\.stages\.0\.train\.discount"):
         run_study(study, out, jobs=0)
+
+
+def test_a_setting_that_did_not_exist_yet_counts_as_its_default():
+    saved = described(BASE)
+    del saved["train"]["discount"], saved["world"]["spawn"]
+    now = described(BASE)
+    assert changes(completed(saved, BASE), now) == []
+    other = replace(BASE, train=replace(BASE.train, discount=0.9))
+    assert changes(completed(saved, other), described(other)) == ["train.discount"]
+    assert changes(completed([saved], [BASE, BASE]), [now, now]) == [""]
 
 
 def test_studies_that_would_mean_nothing_are_refused():

@@ -14,8 +14,9 @@ from gigalane.policies.policy import PolicyError
 from gigalane.rollout import roll_out
 from gigalane.train.advantage import FilterSettings
 from gigalane.train.ppo import PPOSettings
+from gigalane.train.run_folder import POLICY_FILE
 from gigalane.train.tally import EpisodeTally
-from gigalane.train.trainer import POLICY_FILE, TrainSettings, train
+from gigalane.train.trainer import TrainSettings, train
 
 TINY = TrainSettings(
     samples=10_000,

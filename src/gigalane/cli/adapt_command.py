@@ -24,8 +24,8 @@ from gigalane.render.appearance import look_named
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.train.adapt import TARGET_FILE, AdaptSettings, adapt, frozen
 from gigalane.train.image_pairs import open_pairs
+from gigalane.train.run_folder import SETTINGS_FILE
 from gigalane.train.teaching import TEACHING_WORLD
-from gigalane.train.trainer import SETTINGS_FILE
 from gigalane.train.two_looks import Folder, PairSource, drive_in_two_looks
 
 ADAPTING_WORLD = replace(TEACHING_WORLD, worlds=8)

@@ -26,8 +26,8 @@ from gigalane.train.align import AlignSettings, align
 from gigalane.train.aligning import pinned, prepare
 from gigalane.train.paired_frames import PairedFrames, open_frames
 from gigalane.train.record_frames import RecordSettings, record_frames
+from gigalane.train.run_folder import SETTINGS_FILE
 from gigalane.train.selfplay import WORLDS_FILE
-from gigalane.train.trainer import SETTINGS_FILE
 
 UNSEEN_SHARE = 10
 """Of so many recorded frames one more is recorded on towns that are not learned from."""

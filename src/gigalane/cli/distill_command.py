@@ -24,9 +24,9 @@ from gigalane.render.camera import load_rig
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.train.comparison import LossWeights
 from gigalane.train.distill import DistillSettings
+from gigalane.train.run_folder import SETTINGS_FILE
 from gigalane.train.selfplay import WORLDS_FILE
 from gigalane.train.teaching import TEACHING_WORLD, Knowing, open_teacher, teach
-from gigalane.train.trainer import SETTINGS_FILE
 
 
 @dataclass(frozen=True)

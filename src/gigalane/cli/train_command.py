@@ -25,8 +25,9 @@ from gigalane.render.camera import Rig, load_rig, rebuild_rig
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.train.coach import CoachRecipe
 from gigalane.train.ranks import Ranks, joined_ranks
+from gigalane.train.run_folder import SETTINGS_FILE
 from gigalane.train.selfplay import WORLDS_FILE, self_play
-from gigalane.train.trainer import SETTINGS_FILE, TrainSettings
+from gigalane.train.trainer import TrainSettings
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,12 @@ weight; 1 is chosen.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +28,13 @@ import torch
 from torch import Tensor, nn
 
 from gigalane.core.settings import SettingsError
-from gigalane.networks.chunks import one_torch_thread, run_chunks
-from gigalane.networks.layers import has_fast_bf16
+from gigalane.networks.chunks import one_torch_thread
 from gigalane.policies.camera import CameraPolicy
-from gigalane.policies.checkpoint import (
-    load_training_state,
-    save_policy,
-    save_training_state,
-    training_states,
-)
-from gigalane.policies.policy import PolicyError
+from gigalane.policies.checkpoint import save_policy
+from gigalane.train.pool_learner import PoolLearner, prepare_policy
 from gigalane.train.progress import Progress
 from gigalane.train.ranks import ALONE
-from gigalane.train.trainer import POLICY_FILE, SETTINGS_FILE
+from gigalane.train.run_folder import LessonFolder, plain, refuse_begun
 from gigalane.train.two_looks import Answer, PairPool, PairSource, answer
 
 TARGET_FILE = "target.safetensors"
@@ -189,22 +182,22 @@ class Adaptation:
         """Chooses what learns and allocates the pool; touches no file."""
         self.source, self.student, self.target = source, student, target
         self.settings, self.run_directory = settings, run_directory
-        precision = "bf16" if has_fast_bf16(torch.device("cpu")) else "fp32"
         for policy in (student, target):
-            policy.set_precision(precision)
-            policy.threads = settings.threads or torch.get_num_threads()
+            prepare_policy(policy, settings.threads)
         student.adapters.requires_grad_(settings.frees_adapters)
         for part in planner_of(student):
             part.requires_grad_(settings.frees_planner)
         # The value follows from the slots but enters no loss here.
         student.value_head.requires_grad_(False)
-        self.parameters = [p for p in student.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.Adam(self.parameters, settings.learning_rate, eps=1e-6)
-        self.shuffler = torch.Generator().manual_seed(settings.seed + 2)
+        self.learner = PoolLearner(
+            student, settings.learning_rate, settings.minibatch, settings.passes, settings.seed + 2
+        )
+        self.folder = LessonFolder(
+            run_directory, student, self.learner.optimizer, settings.checkpoint_every_s
+        )
         self.pool = PairPool(settings.pool, source.layout_width, student)
         self.pairs = self.iteration = 0
         self.elapsed_s = 0.0
-        self._saved_at = time.monotonic()
 
     # The parts of an iteration, in order.
 
@@ -216,18 +209,9 @@ class Adaptation:
 
     def improve(self) -> None:
         """Takes as many optimiser steps as the new pairs are worth."""
-        settings = self.settings
-        done = min(1.0, self.pairs / settings.pairs)
-        self.learning_rate = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate
-        steps = max(1, round(self._added * settings.passes / settings.minibatch))
-        learned = []
-        for _ in range(steps if self.pool.count else 0):
-            size = min(settings.minibatch, self.pool.count)
-            rows = torch.randint(self.pool.count, (size,), generator=self.shuffler)
-            learned.append(self._step(rows))
-        self._learned = torch.stack(learned).mean(0) if learned else torch.zeros(len(_FIGURES))
+        done = self.pairs / self.settings.pairs
+        learned = self.learner.learn(self.loss, self.pool.count, self._added, done)
+        self._learned = torch.zeros(len(_FIGURES)) if learned is None else learned
 
     def loss(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss over pairs of the pool, and the figures of `_FIGURES`."""
@@ -245,28 +229,6 @@ class Adaptation:
             agrees = same.flatten(1).all(1) if same.dim() > 1 else same
             figures = [loss, features.mean(), plans.mean(), agrees.float().mean()]
         return loss, torch.stack(figures).detach()
-
-    def _step(self, rows: Tensor) -> Tensor:
-        """One optimiser step on pairs of the pool; returns the figures of it."""
-        chunks = rows.split(self.student.gradient_rows)
-
-        def run(number: int) -> tuple[list[Tensor], Tensor]:
-            part = chunks[number]
-            with torch.enable_grad():  # this setting belongs to each thread
-                loss, figures = self.loss(part)
-            share = len(part) / len(rows)
-            gradients = torch.autograd.grad(loss * share, self.parameters, materialize_grads=True)
-            return list(gradients), figures * share
-
-        results = run_chunks(run, len(chunks), self.student.threads)
-        total = results[0][0]
-        for gradient, _ in results[1:]:  # in order: rounding must not depend on who was first
-            torch._foreach_add_(total, gradient)  # pyright: ignore[reportPrivateImportUsage]
-        for parameter, gradient in zip(self.parameters, total, strict=True):
-            parameter.grad = gradient
-        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
-        self.optimizer.step()
-        return torch.stack([figures for _, figures in results]).sum(0)
 
     def figures(self) -> dict[str, float]:
         """Closes the iteration: counts it and reads its figures."""
@@ -288,7 +250,7 @@ class Adaptation:
             "elapsed_s": self.elapsed_s,
             "seconds/collect": self._collected - self._started,
             "seconds/learn": duration - (self._collected - self._started),
-            "learning_rate": self.learning_rate,
+            "learning_rate": self.learner.learning_rate,
             **learned,
         }
 
@@ -296,61 +258,31 @@ class Adaptation:
 
     def begin(self, names: Mapping[str, Any]) -> None:
         """Starts a run in an empty directory."""
-        if training_states(self.run_directory):
-            reason = "already holds a run; resume it, or name another directory"
-            raise PolicyError(str(self.run_directory), "", reason)
+        refuse_begun(self.run_directory)
         self.source.begin(self.settings.seed)
-        self.run_directory.mkdir(parents=True, exist_ok=True)
         save_policy(self.target, self.run_directory / TARGET_FILE, "fp32")
-        facts = {"adapt": asdict(self.settings), **names}
-        text = json.dumps(facts, indent=2) + "\n"
-        (self.run_directory / SETTINGS_FILE).write_text(text, encoding="utf-8")
+        self.folder.begin({"adapt": plain(self.settings), **names})
 
     def resume(self) -> None:
         """Goes on from the newest state that is whole; worlds begin anew."""
-        tensors, facts, _ = load_training_state(self.run_directory)
-        now = asdict(self.settings)
-        changed = [n for n in sorted(now.keys() - CHANGEABLE) if facts["settings"].get(n) != now[n]]
-        if changed:
-            reason = f"was made with another {', '.join(changed)}; use those of {SETTINGS_FILE}"
-            raise PolicyError(str(self.run_directory), "settings", reason)
-        weights = {n.removeprefix("policy/"): t for n, t in tensors.items() if n[:7] == "policy/"}
-        optimizer = self.optimizer.state_dict()
-        for name, tensor in tensors.items():
-            if name.startswith("adam/"):
-                _, index, moment = name.split("/")
-                optimizer["state"].setdefault(int(index), {})[moment] = tensor
-        try:
-            self.student.load_state_dict(weights)
-            self.optimizer.load_state_dict(optimizer)
-        except (KeyError, RuntimeError, ValueError) as error:
-            reason = f"does not fit this student ({str(error).splitlines()[0]}); use the same"
-            raise PolicyError(str(self.run_directory), "state", reason) from error
+        facts = self.folder.resume(self.settings, CHANGEABLE)
         self.iteration, self.pairs = facts["iteration"], facts["pairs"]
         self.elapsed_s = facts["elapsed_s"]
         # A seed not used before: repeating the first pairs would teach nothing new.
         self.source.begin(self.settings.seed + self.iteration)
-        self.shuffler.manual_seed(self.settings.seed + 2 + self.iteration)
+        self.learner.shuffler.manual_seed(self.settings.seed + 2 + self.iteration)
 
     def save_if_due(self) -> None:
         """Saves if the last time is `checkpoint_every_s` ago."""
-        if time.monotonic() - self._saved_at >= self.settings.checkpoint_every_s:
+        if self.folder.is_due:
             self.save()
 
     def save(self) -> None:
         """Writes the state of the lessons, and the student as it is now."""
-        tensors = {f"policy/{name}": t for name, t in self.student.state_dict().items()}
-        for index, moments in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"adam/{index}/{name}": tensor for name, tensor in moments.items()}
-        facts = {
-            "pairs": self.pairs,
-            "elapsed_s": self.elapsed_s,
-            "settings": asdict(self.settings),
-        }
-        save_training_state(self.run_directory, self.iteration, tensors, facts)
-        metadata = {"pairs": self.pairs, "adapt": facts["settings"]}
-        save_policy(self.student, self.run_directory / POLICY_FILE, metadata=metadata)
-        self._saved_at = time.monotonic()
+        settings = plain(self.settings)
+        counts = {"pairs": self.pairs}
+        facts = {**counts, "elapsed_s": self.elapsed_s, "settings": settings}
+        self.folder.save(self.iteration, facts, {**counts, "adapt": settings})
 
 
 _FIGURES = ("loss", "slots", "divergence", "agreement")

@@ -21,7 +21,7 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,23 +29,23 @@ import torch
 from torch import Tensor
 
 from gigalane.core.files import replacing
-from gigalane.core.settings import SettingsError, rebuild
+from gigalane.core.settings import SettingsError
 from gigalane.networks.backbones import FrozenEyes
 from gigalane.networks.chunks import one_torch_thread
 from gigalane.policies.camera import KNOWN, CameraPolicy, Sight, shown_to
-from gigalane.policies.checkpoint import (
-    load_training_state,
-    save_policy,
-    save_training_state,
-    training_states,
-)
 from gigalane.policies.entity import EntityPolicy
-from gigalane.policies.policy import PolicyError
 from gigalane.train import distill_losses as losses
 from gigalane.train.frame_features import FrameFeatures
 from gigalane.train.progress import Progress
 from gigalane.train.ranks import ALONE
-from gigalane.train.trainer import POLICY_FILE, SETTINGS_FILE
+from gigalane.train.run_folder import (
+    POLICY_FILE,
+    LessonFolder,
+    half_cosine,
+    plain,
+    refuse_begun,
+    refuse_changed,
+)
 
 SLOTS = Sight._fields[:3]
 REPORT_FILE = "align.json"
@@ -264,7 +264,9 @@ class Aligner:
             for slot, centre in zip(slots, self.centres, strict=True)
         ]
         self.epoch, self.elapsed_s = 0, 0.0
-        self._saved_at = time.monotonic()
+        self.folder = LessonFolder(
+            run_directory, student, self.optimizer, settings.checkpoint_every_s
+        )
 
     def learn(self) -> dict[str, float]:
         """Goes through all frames once, in an order of the epoch's own; returns its figures."""
@@ -277,9 +279,8 @@ class Aligner:
         told = []
         for number, rows in enumerate(batches):
             done = (self.epoch + number / len(batches)) / settings.epochs
-            rate = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
             for group in self.optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = settings.learning_rate * half_cosine(done)
             loss, figures = self._loss(self.lessons, rows)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -342,68 +343,40 @@ class Aligner:
 
     def begin(self) -> None:
         """Starts a run in an empty directory."""
-        if training_states(self.run_directory):
-            reason = "already holds a run; resume it, or name another directory"
-            raise PolicyError(str(self.run_directory), "", reason)
+        refuse_begun(self.run_directory)
         self.student.inherit(self.teacher, self.lessons.shown)
         mean, spread = self.lessons.features.spread()
         self.eyes.get_buffer("mean").copy_(mean)
         self.eyes.get_buffer("scale").copy_(
             spread.clamp(min=max(LEAST_SPREAD * float(spread.mean()), 1e-6))
         )
-        self.run_directory.mkdir(parents=True, exist_ok=True)
-        facts = {
-            "align": _plain(self.settings),
-            "frames": self.lessons.count,
-            "parameters": sum(p.numel() for p in self.parameters),
-            "ranks": self.ranks,
-        }
-        with replacing(self.run_directory / SETTINGS_FILE) as beside:
-            beside.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        self.folder.begin(
+            {
+                "align": plain(self.settings),
+                "frames": self.lessons.count,
+                "parameters": sum(p.numel() for p in self.parameters),
+                "ranks": self.ranks,
+            }
+        )
 
     def resume(self) -> None:
         """Goes on from the newest state that is whole, exactly."""
-        tensors, facts, _ = load_training_state(self.run_directory)
-        place = f"{self.run_directory}, settings"
-        now, then = _plain(self.settings), _plain(rebuild(AlignSettings, facts["settings"], place))
-        changed = [name for name in sorted(now.keys() - CHANGEABLE) if then[name] != now[name]]
-        if changed or facts["frames"] != self.lessons.count:
-            what = ", ".join(changed) or "number of frames"
-            reason = f"was made with another {what}; use those of {SETTINGS_FILE}"
-            raise PolicyError(str(self.run_directory), "settings", reason)
-        weights = {n.removeprefix("policy/"): t for n, t in tensors.items() if n[:7] == "policy/"}
-        optimizer = self.optimizer.state_dict()
-        for name, tensor in tensors.items():
-            if name.startswith("adam/"):
-                _, index, moment = name.split("/")
-                optimizer["state"].setdefault(int(index), {})[moment] = tensor
-        try:
-            self.student.load_state_dict(weights)
-            self.optimizer.load_state_dict(optimizer)
-        except (KeyError, RuntimeError, ValueError) as error:
-            reason = f"does not fit this student ({str(error).splitlines()[0]}); use the same"
-            raise PolicyError(str(self.run_directory), "state", reason) from error
+        facts = self.folder.resume(self.settings, CHANGEABLE)
+        if facts["frames"] != self.lessons.count:
+            refuse_changed(self.run_directory, ["number of frames"])
         self.epoch, self.elapsed_s = facts["iteration"], facts["elapsed_s"]
 
     def save_if_due(self) -> None:
         """Saves if the last time is `checkpoint_every_s` ago."""
-        if time.monotonic() - self._saved_at >= self.settings.checkpoint_every_s:
+        if self.folder.is_due:
             self.save()
 
     def save(self) -> None:
         """Writes the state of the lessons, and the student as it is now."""
-        tensors = {f"policy/{name}": t for name, t in self.student.state_dict().items()}
-        for index, moments in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"adam/{index}/{name}": tensor for name, tensor in moments.items()}
-        facts = {
-            "frames": self.lessons.count,
-            "elapsed_s": self.elapsed_s,
-            "settings": _plain(self.settings),
-        }
-        save_training_state(self.run_directory, self.epoch, tensors, facts)
-        metadata = {"align": facts["settings"], "frames": self.lessons.count, "ranks": self.ranks}
-        save_policy(self.student, self.run_directory / POLICY_FILE, metadata=metadata)
-        self._saved_at = time.monotonic()
+        settings = plain(self.settings)
+        counts = {"frames": self.lessons.count}
+        facts = {**counts, "elapsed_s": self.elapsed_s, "settings": settings}
+        self.folder.save(self.epoch, facts, {"align": settings, **counts, "ranks": self.ranks})
 
     @property
     def ranks(self) -> dict[str, int]:
@@ -441,8 +414,3 @@ def slot_basis(slot: Tensor, settings: AlignSettings) -> Tensor:
     count = losses.energy_basis(slot, settings.energy).shape[1]
     wanted = min(slot.shape[1], max(1, round(settings.rank * count)))
     return losses.energy_basis(slot, 1.0 if wanted != count else settings.energy)[:, :wanted]
-
-
-def _plain(settings: AlignSettings) -> dict[str, Any]:
-    """Settings as JSON would give them back (tuples are lists)."""
-    return json.loads(json.dumps(asdict(settings)))

@@ -10,40 +10,32 @@ world, teachers the others. *Cloning* (`cloning`): teachers drive, the student o
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from gigalane.acting.futures import RememberedFutures
 from gigalane.acting.mixed import Mixed, MixedActor, MixedPlanActor
-from gigalane.core.settings import SettingsError, rebuild
-from gigalane.networks.chunks import one_torch_thread, run_chunks
-from gigalane.networks.layers import has_fast_bf16
+from gigalane.core.settings import SettingsError
+from gigalane.networks.chunks import one_torch_thread
 from gigalane.policies.camera import CameraPolicy
-from gigalane.policies.checkpoint import (
-    load_training_state,
-    save_policy,
-    save_training_state,
-    training_states,
-)
-from gigalane.policies.policy import PolicyError
 from gigalane.render.appearance import VARIED, Appearance
 from gigalane.rollout import roll_out
 from gigalane.train.comparison import LossWeights, Saying, agreement, check_weights, compare
 from gigalane.train.frame_pool import FramePool
+from gigalane.train.pool_learner import PoolLearner, prepare_policy
 from gigalane.train.progress import Progress
 from gigalane.train.ranks import ALONE
+from gigalane.train.run_folder import LessonFolder, plain, refuse_begun
 from gigalane.train.tally import EpisodeTally
 from gigalane.train.teachers import DriverTeacher, Teacher
-from gigalane.train.trainer import POLICY_FILE, SETTINGS_FILE
 from gigalane.worlds.camera import CameraWorld
 
 Method = Literal["dagger", "solo", "cloning"]
@@ -177,15 +169,16 @@ class Distiller:
         check_weights(settings.losses, teacher, student)
         self.world, self.settings, self.run_directory = world, settings, run_directory
         self.teacher, self.student = teacher, student
-        precision = "bf16" if has_fast_bf16(world.observation.device) else "fp32"
         for policy in (student, getattr(teacher, "policy", student)):
-            policy.set_precision(precision)
-            policy.threads = settings.threads or torch.get_num_threads()
+            prepare_policy(policy, settings.threads)
         for part in student.inherited:
             part.requires_grad_(settings.frees_trunk)
-        self.parameters = [p for p in student.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.Adam(self.parameters, settings.learning_rate, eps=1e-6)
-        self.shuffler = torch.Generator().manual_seed(settings.seed + 2)
+        self.learner = PoolLearner(
+            student, settings.learning_rate, settings.minibatch, settings.passes, settings.seed + 2
+        )
+        self.folder = LessonFolder(
+            run_directory, student, self.learner.optimizer, settings.checkpoint_every_s
+        )
         self.actor, futures = _seated(world, teacher, student)
         self.pool = FramePool(
             world, self.actor, settings.pool, settings.every, settings.seed + 1, futures
@@ -193,7 +186,6 @@ class Distiller:
         self.tally = EpisodeTally(world)
         self.frames = self.iteration = 0
         self.elapsed_s = 0.0
-        self._saved_at = time.monotonic()
 
     # The parts of an iteration, in order.
 
@@ -208,7 +200,7 @@ class Distiller:
         if settings.method == "solo":
             agents = self.world.vector.simulator.shape[1]
             self.pool.rows = torch.arange(self.world.row_count) % agents == 0
-        self.actor.mix(self.share, self.shuffler, self.pool.rows)
+        self.actor.mix(self.share, self.learner.shuffler, self.pool.rows)
         before = self.pool.added
         roll_out(self.world, self.actor, settings.rollout_steps, self.pool, self.tally)
         self._added = self.pool.added - before
@@ -216,39 +208,9 @@ class Distiller:
 
     def improve(self) -> None:
         """Takes as many optimiser steps as the new frames are worth."""
-        settings = self.settings
-        done = min(1.0, self.frames / settings.frames)
-        self.learning_rate = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate
-        steps = max(1, round(self._added * settings.passes / settings.minibatch))
-        learned = []
-        for _ in range(steps if self.pool.count else 0):
-            size = min(settings.minibatch, self.pool.count)
-            rows = torch.randint(self.pool.count, (size,), generator=self.shuffler)
-            learned.append(self._step(rows))
-        self._learned = torch.stack(learned).mean(0) if learned else torch.zeros(len(_FIGURES))
-
-    def _step(self, rows: Tensor) -> Tensor:
-        """One optimiser step on frames of the pool; returns the figures of it."""
-        chunks = rows.split(self.student.gradient_rows)
-
-        def run(number: int) -> tuple[list[Tensor], Tensor]:
-            part = chunks[number]
-            with torch.enable_grad():  # this setting belongs to each thread
-                loss, figures = self._loss(part)
-            share = len(part) / len(rows)
-            return list(torch.autograd.grad(loss * share, self.parameters)), figures * share
-
-        results = run_chunks(run, len(chunks), self.student.threads)
-        total = results[0][0]
-        for gradient, _ in results[1:]:  # in order: rounding must not depend on who was first
-            torch._foreach_add_(total, gradient)  # pyright: ignore[reportPrivateImportUsage]
-        for parameter, gradient in zip(self.parameters, total, strict=True):
-            parameter.grad = gradient
-        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
-        self.optimizer.step()
-        return torch.stack([figures for _, figures in results]).sum(0)
+        done = self.frames / self.settings.frames
+        learned = self.learner.learn(self._loss, self.pool.count, self._added, done)
+        self._learned = torch.zeros(len(_FIGURES)) if learned is None else learned
 
     def _loss(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss over frames of the pool, and the figures of `_FIGURES`."""
@@ -293,7 +255,7 @@ class Distiller:
             "elapsed_s": self.elapsed_s,
             "seconds/collect": self._collected - self._started,
             "seconds/learn": duration - (self._collected - self._started),
-            "learning_rate": self.learning_rate,
+            "learning_rate": self.learner.learning_rate,
             "teacher_share": self.share,
             **learned,
             **counted,
@@ -303,70 +265,40 @@ class Distiller:
 
     def begin(self) -> None:
         """Starts a run in an empty directory."""
-        if training_states(self.run_directory):
-            reason = "already holds a run; resume it, or name another directory"
-            raise PolicyError(str(self.run_directory), "", reason)
+        refuse_begun(self.run_directory)
         self.world.reset(self.settings.seed)
         if isinstance(self.teacher, DriverTeacher):
             shown = self.world.vector.observation[self.world.active]
             self.student.inherit(self.teacher.policy, shown)
-        self.run_directory.mkdir(parents=True, exist_ok=True)
-        facts = {
-            "distill": _plain(self.settings),
-            "rows": self.world.row_count,
-            "parameters": sum(p.numel() for p in self.parameters),
-            "threads": self.student.threads,
-        }
-        text = json.dumps(facts, indent=2) + "\n"
-        (self.run_directory / SETTINGS_FILE).write_text(text, encoding="utf-8")
+        self.folder.begin(
+            {
+                "distill": plain(self.settings),
+                "rows": self.world.row_count,
+                "parameters": sum(p.numel() for p in self.learner.parameters),
+                "threads": self.student.threads,
+            }
+        )
 
     def resume(self) -> None:
         """Goes on from the newest state that is whole; worlds begin anew."""
-        tensors, facts, _ = load_training_state(self.run_directory)
-        now = _plain(self.settings)
-        place = f"{self.run_directory}, settings"
-        then = _plain(rebuild(DistillSettings, facts["settings"], place))
-        changed = [n for n in sorted(now.keys() - CHANGEABLE) if then[n] != now[n]]
-        if changed:
-            reason = f"was made with another {', '.join(changed)}; use those of {SETTINGS_FILE}"
-            raise PolicyError(str(self.run_directory), "settings", reason)
-        weights = {n.removeprefix("policy/"): t for n, t in tensors.items() if n[:7] == "policy/"}
-        optimizer = self.optimizer.state_dict()
-        for name, tensor in tensors.items():
-            if name.startswith("adam/"):
-                _, index, moment = name.split("/")
-                optimizer["state"].setdefault(int(index), {})[moment] = tensor
-        try:
-            self.student.load_state_dict(weights)
-            self.optimizer.load_state_dict(optimizer)
-        except (KeyError, RuntimeError, ValueError) as error:
-            reason = f"does not fit this student ({str(error).splitlines()[0]}); use the same"
-            raise PolicyError(str(self.run_directory), "state", reason) from error
+        facts = self.folder.resume(self.settings, CHANGEABLE)
         self.iteration, self.frames = facts["iteration"], facts["frames"]
         self.elapsed_s = facts["elapsed_s"]
         # A seed not used before: repeating the first frames would teach nothing new.
         self.world.reset(self.settings.seed + self.iteration)
-        self.shuffler.manual_seed(self.settings.seed + 2 + self.iteration)
+        self.learner.shuffler.manual_seed(self.settings.seed + 2 + self.iteration)
 
     def save_if_due(self) -> None:
         """Saves if the last time is `checkpoint_every_s` ago."""
-        if time.monotonic() - self._saved_at >= self.settings.checkpoint_every_s:
+        if self.folder.is_due:
             self.save()
 
     def save(self) -> None:
         """Writes the state of the lessons, and the student as it is now."""
-        tensors = {f"policy/{name}": t for name, t in self.student.state_dict().items()}
-        for index, moments in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"adam/{index}/{name}": tensor for name, tensor in moments.items()}
-        facts = {
-            "frames": self.frames,
-            "elapsed_s": self.elapsed_s,
-            "settings": _plain(self.settings),
-        }
-        save_training_state(self.run_directory, self.iteration, tensors, facts)
-        metadata = {"frames": self.frames, "distill": facts["settings"]}
-        save_policy(self.student, self.run_directory / POLICY_FILE, metadata=metadata)
-        self._saved_at = time.monotonic()
+        settings = plain(self.settings)
+        counts = {"frames": self.frames}
+        facts = {**counts, "elapsed_s": self.elapsed_s, "settings": settings}
+        self.folder.save(self.iteration, facts, {**counts, "distill": settings})
 
 
 def _seated(
@@ -384,8 +316,3 @@ def _seated(
 
 _FIGURES = ("loss", "divergence", "slots", "lane", "agreement", "plan", "plan_chosen")
 """What an optimiser step tells of itself."""
-
-
-def _plain(settings: DistillSettings) -> dict[str, Any]:
-    """Settings as JSON would give them back (tuples are lists)."""
-    return json.loads(json.dumps(asdict(settings)))

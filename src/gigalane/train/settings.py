@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gigalane.policies.camera import CameraSettings
@@ -79,8 +78,3 @@ def settings_that_differ(saved: dict[str, Any], now: dict[str, Any], prefix: str
         elif saved[name] != now[name]:
             names.append(prefix + name)
     return names
-
-
-def plain(settings: TrainSettings) -> dict[str, Any]:
-    """Settings as JSON would give them back (tuples are lists)."""
-    return json.loads(json.dumps(asdict(settings)))

@@ -29,7 +29,7 @@ import json
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -322,6 +322,29 @@ def described(settings: object) -> Any:  # noqa: ANN401
         return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', repr(value))}"
 
     return json.loads(json.dumps(asdict(_Tree(settings)), default=named))["of"]
+
+
+def completed(saved: Any, settings: object) -> Any:  # noqa: ANN401
+    """Saved settings, with the defaults of those that did not exist when they were saved.
+
+    Args:
+        saved: as `described` once gave them.
+        settings: the settings of now, which say what there is; their values do not matter.
+    """
+    if isinstance(settings, list | tuple) and isinstance(saved, list):
+        if len(saved) == len(settings):
+            return [completed(*pair) for pair in zip(saved, settings, strict=True)]
+    elif is_dataclass(settings) and isinstance(saved, dict):
+        whole = dict(saved)
+        for part in fields(settings):
+            if part.name in saved:
+                whole[part.name] = completed(saved[part.name], getattr(settings, part.name))
+            elif part.default is not MISSING:
+                whole[part.name] = described(part.default)
+            elif part.default_factory is not MISSING:
+                whole[part.name] = described(part.default_factory())
+        return whole
+    return saved
 
 
 def changes(one: object, other: object, place: str = "") -> list[str]:

@@ -37,7 +37,16 @@ from gigalane.policies.policy import PolicyError
 from gigalane.sim.guard import Guard
 from gigalane.sim.simulator import Simulator
 from gigalane.train.progress import METRICS_FILE, Progress
-from gigalane.train.study import AnyArm, Arm, Stage, Study, Trial, changes, described
+from gigalane.train.study import (
+    AnyArm,
+    Arm,
+    Stage,
+    Study,
+    Trial,
+    changes,
+    completed,
+    described,
+)
 from gigalane.train.study_lessons import StudentArm, take_lessons
 from gigalane.train.study_marks import (
     MARKS_FILE,
@@ -298,6 +307,7 @@ def _refuse_other_settings(study: Study, arm: AnyArm, seed: int, folder: Path) -
     """Refuses to go on with a run that was begun with other settings."""
     try:
         saved = json.loads((folder / MARKS_FILE).read_text(encoding="utf-8"))["settings"]
+        saved = {**saved, "arm": completed(saved["arm"], arm)}
     except (OSError, ValueError, KeyError, TypeError):
         return  # nothing there, or damaged: it begins anew
     now = json.loads(json.dumps(_run_settings(study, arm)))

@@ -24,12 +24,7 @@ from gigalane.core.trace import traced
 from gigalane.networks.chunks import one_torch_thread
 from gigalane.networks.layers import Precision, has_fast_bf16
 from gigalane.policies.actor_critic import AnyPolicy
-from gigalane.policies.checkpoint import (
-    load_training_state,
-    save_policy,
-    save_training_state,
-    training_states,
-)
+from gigalane.policies.checkpoint import load_training_state, save_policy, save_training_state
 from gigalane.policies.coach import CoachPolicy
 from gigalane.policies.policy import PolicyError
 from gigalane.rollout import roll_out
@@ -40,12 +35,19 @@ from gigalane.train.learners import PolicyFactory, make_driver
 from gigalane.train.ppo import PPO, Batch, explained_variance
 from gigalane.train.progress import NoProgress, Progress
 from gigalane.train.ranks import ALONE, Ranks
-from gigalane.train.settings import TrainSettings, plain, settings_that_differ
+from gigalane.train.run_folder import (
+    POLICY_FILE,
+    SETTINGS_FILE,
+    half_cosine,
+    learning_tensors,
+    plain,
+    refuse_begun,
+    refuse_changed,
+    restore_learning,
+)
+from gigalane.train.settings import TrainSettings, settings_that_differ
 from gigalane.train.tally import EpisodeTally
 from gigalane.worlds.world import GuardedWorld, ResumableWorld, World
-
-POLICY_FILE = "policy.safetensors"
-SETTINGS_FILE = "settings.json"
 
 _log = logging.getLogger("gigalane")
 
@@ -226,7 +228,7 @@ class Trainer:
     def improve(self) -> None:
         """Lets PPO learn from them; the learning rate falls to 0 along half a cosine."""
         done = min(1.0, self.samples / self.settings.samples)
-        self.learning_rate = self.settings.ppo.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+        self.learning_rate = self.settings.ppo.learning_rate * half_cosine(done)
         if len(self.kept) or self.ranks.count > 1:  # the others may have kept some
             learned = self.ppo.update(
                 self.batch, self.kept, self.learning_rate, self.shuffler, done
@@ -288,9 +290,7 @@ class Trainer:
     def begin(self, start: AnyPolicy | None = None) -> None:
         """Starts a run in an empty directory, with the weights of `start` where it is given."""
         with self.ranks.agreeing():
-            if training_states(self.run_directory):
-                reason = "already holds a run; resume it, or name another directory"
-                raise PolicyError(str(self.run_directory), "", reason)
+            refuse_begun(self.run_directory)
             if start is not None:
                 self._take_weights(start)
             self._write_settings()
@@ -341,9 +341,7 @@ class Trainer:
             if newest != facts["iteration"]:
                 tensors, facts = self._load(newest)
             changed = settings_that_differ(facts["settings"], plain(self.settings))
-            if changed:
-                reason = f"was made with another {', '.join(changed)}; use those of {SETTINGS_FILE}"
-                raise PolicyError(str(self.run_directory), "settings", reason)
+            refuse_changed(self.run_directory, changed)
             try:
                 self._restore(tensors, facts)
             except (KeyError, RuntimeError, ValueError) as error:
@@ -391,9 +389,7 @@ class Trainer:
         if not self.ranks.is_first:
             save_training_state(self.run_directory, self.iteration, tensors, {}, self.ranks.rank)
             return
-        tensors |= {f"policy/{name}": t for name, t in self.policy.state_dict().items()}
-        for index, moments in self.ppo.optimizer.state_dict()["state"].items():
-            tensors |= {f"adam/{index}/{name}": tensor for name, tensor in moments.items()}
+        tensors |= learning_tensors(self.policy, self.ppo.optimizer)
         facts = {
             "ranks": self.ranks.count,
             "samples": self.samples,
@@ -411,12 +407,7 @@ class Trainer:
         for name, tensor in tensors.items():
             group, rest = name.split("/", 1)
             groups.setdefault(group, {})[rest] = tensor
-        self.policy.load_state_dict(groups["policy"])
-        optimizer = self.ppo.optimizer.state_dict()
-        for name, tensor in groups.get("adam", {}).items():
-            index, moment = name.split("/")
-            optimizer["state"].setdefault(int(index), {})[moment] = tensor
-        self.ppo.optimizer.load_state_dict(optimizer)
+        restore_learning(tensors, self.policy, self.ppo.optimizer)
         self.iteration, self.samples = facts["iteration"], facts["samples"]
         self.elapsed_s, self.filter.running_max = facts["elapsed_s"], facts["filter_running_max"]
         # A seed not used before: repeating the first episodes would teach nothing new.
