@@ -24,14 +24,12 @@ from gigalane.evals.suites import open_suite
 from gigalane.maps.sources import open_maps
 from gigalane.policies.camera import CameraPolicy
 from gigalane.policies.shipped import load_default, open_subject
-from gigalane.render.appearance import look_named
+from gigalane.render.appearance import UNSEEN_LOOKS, look_named
 
 FOLDER = Path(__file__).parent / "students"
 TOWNS = {"seen": ["town:1-4"], "unseen": ["town:9001-9004"]}
 CARLA = "unseen-carla"
 LOOKS = ("varied", "dusk")
-UNSEEN_LOOKS = 1_000_000
-"""Seed of the looks; students are taught in those from 0 on."""
 FIGURES = ("driving_score", "goal_rate", "collision_rate", "offroad_rate", "red_light_rate",
            "km_per_incident")  # fmt: skip
 

@@ -21,17 +21,15 @@ from gigalane.maps.sources import open_maps
 from gigalane.policies.camera import CameraPolicy
 from gigalane.policies.checkpoint import load_policy, training_states
 from gigalane.policies.shipped import open_subject
-from gigalane.render.appearance import look_named
+from gigalane.render.appearance import UNSEEN_LOOKS, look_named
 from gigalane.train.adapt import AdaptSettings, adapt, frozen
-from gigalane.train.study_report import t_interval
+from gigalane.train.study_report import figure_text, t_interval
 from gigalane.train.teaching import TEACHING_WORLD
 from gigalane.train.two_looks import drive_in_two_looks
 
 TOWNS = ("town:1-16",)
 UNSEEN = ("town:9001",)
 KNOWN = "varied"
-UNSEEN_LOOKS = 1_000_000
-"""Seed of the looks that arms are measured in."""
 WORLD = replace(TEACHING_WORLD, worlds=8)
 BASE = AdaptSettings(pool=8_000)
 ARMS = {
@@ -116,21 +114,13 @@ def write(
     lines = ["| arm | " + " | ".join(f"score, {look}" for look in looks) + " | seeds |"]
     lines.append("|---" * (len(looks) + 2) + "|")
     for name, runs in measured.items():
-        cells = [_cell([run[look] for run in runs]) for look in looks]
+        cells = [figure_text(t_interval([run[look] for run in runs])) for look in looks]
         lines.append(f"| {name} | {' | '.join(cells)} | {len(runs)} |")
     with replacing(out / "results.md") as beside:
         beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
     facts = {"settings": {k: str(v) for k, v in said.items()}, "scores": measured}
     with replacing(out / "results.json") as beside:
         beside.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-
-
-def _cell(values: list[float]) -> str:
-    """Mean and 95 % interval over seeds."""
-    if len(values) < 2:
-        return f"{values[0]:.3f}"
-    found = t_interval(values)
-    return f"{found['mean']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
 
 
 if __name__ == "__main__":

@@ -30,10 +30,10 @@ from gigalane.policies.shipped import load_default
 from gigalane.render.appearance import VARIED
 from gigalane.render.camera import load_rig
 from gigalane.train.align import AlignSettings, AlignWeights, align
-from gigalane.train.aligning import prepare
+from gigalane.train.aligning import UNSEEN_SHARE, prepare
 from gigalane.train.paired_frames import HEADER_FILE, PairedFrames, open_frames
 from gigalane.train.record_frames import RecordSettings, record_frames
-from gigalane.train.study_report import t_interval
+from gigalane.train.study_report import figure_text, t_interval
 
 TOWNS, UNSEEN_TOWNS, TRIAL_TOWNS = ("town:1-16",), ("town:201-204",), ("town:301-304",)
 RESULT_FILE = "result.json"
@@ -147,18 +147,6 @@ def summarize(results: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> dict[st
     return told
 
 
-def cell(key: str, figure: Mapping[str, Any] | None) -> str:
-    """A figure with its interval."""
-    if not figure or figure.get("mean") is None:
-        return "–"
-    scale, digits, unit = (100.0, 1, " %") if key in SHARES else (1.0, 3, "")
-    mean, low, high = (figure.get(part) for part in ("mean", "low", "high"))
-    text = f"{scale * mean:.{digits}f}{unit}"
-    if low is not None and high is not None:
-        text += f" ({scale * low:.{digits}f} to {scale * high:.{digits}f})"
-    return text.replace("-", "−")
-
-
 def table(facts: Mapping[str, Any]) -> str:
     """All arms beside the teacher, as Markdown."""
     names = {**OPEN_LOOP, **CLOSED_LOOP}
@@ -173,14 +161,13 @@ def table(facts: Mapping[str, Any]) -> str:
         if found is None:
             continue
         ranks = ", ".join(str(k) for k in next(iter(found["ranks"].values())).values())
-        cells = " | ".join(cell(key, found[key]) for key in names)
+        cells = " | ".join(figure_text(found[key], key in SHARES) for key in names)
         rows.append(f"| {arm.name} | {arm.about} | {ranks} | {cells} |")
         if arm.name != "both":
-            gaps = " | ".join(cell(key, found[key]["difference"]) for key in names)
+            gaps = " | ".join(figure_text(found[key]["difference"], key in SHARES) for key in names)
             rows.append(f"| − both | | | {gaps} |")
     teacher = " | ".join(
-        cell(key, {"mean": facts["teacher"].get(key)}) if key in CLOSED_LOOP else "–"
-        for key in names
+        figure_text({"mean": facts["teacher"].get(key)}, key in SHARES) for key in names
     )
     settings = facts["settings"]
     rows += [
@@ -216,7 +203,7 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     teacher = load_default()
-    rig, fewer = options.rig, max(10, options.frames // 10)
+    rig, fewer = options.rig, max(10, int(options.frames * UNSEEN_SHARE))
     frames = (
         recorded(options.out / "frames", options.learn_towns, options.frames, rig, 0, teacher),
         recorded(options.out / "unseen", UNSEEN_TOWNS, fewer, rig, 1, teacher),

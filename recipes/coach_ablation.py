@@ -12,26 +12,16 @@ import sys
 from dataclasses import replace
 
 from gigalane.cli.study_command import study_command
-from gigalane.evals.evaluate import EvaluateSettings
-from gigalane.render.appearance import look_named
 from gigalane.train.comparison import LossWeights
 from gigalane.train.distill import DistillSettings
 from gigalane.train.study import Budget, Study, Trial
-from gigalane.train.study_lessons import Lessons, StudentArm
+from gigalane.train.study_lessons import Lessons, StudentArm, student_trials
 from gigalane.train.teaching import TEACHING_WORLD
 
 WORLD = replace(TEACHING_WORLD, action="acceleration_steering")
 NOTHING = LossWeights(divergence=0.0, slots=0.0)
 ACTION = replace(NOTHING, action=1.0)
 DIVERGENCE = replace(NOTHING, divergence=1.0)
-UNSEEN_LOOKS = 1_000_000
-TOWNS = Trial(
-    "towns-dt0.3",
-    ("town:9001-9002",),
-    EvaluateSettings(
-        episodes=200, agents=24, dt=0.3, seed=7, appearance=look_named("varied", UNSEEN_LOOKS)
-    ),
-)
 
 
 def taught(teacher: str, losses: LossWeights) -> Lessons:
@@ -57,10 +47,9 @@ ARMS = (
 
 
 def coach_ablation(budget: Budget, seeds: int, trials: tuple[Trial, ...]) -> Study:
-    """The study; it has a trial of its own."""
-    episodes = trials[0].settings.episodes
-    trial = replace(TOWNS, settings=replace(TOWNS.settings, episodes=episodes))
-    return Study("coach-ablation", ARMS, budget, seeds, (trial,), marks=(1.0,))
+    """The study; it takes over the number of episodes of the usual trials."""
+    own = student_trials(trials[0].settings.episodes)
+    return Study("coach-ablation", ARMS, budget, seeds, own, marks=(1.0,))
 
 
 if __name__ == "__main__":

@@ -10,24 +10,22 @@ earlier marks are below what so few frames could give.
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 from gigalane.cli.study_command import study_command
-from gigalane.evals.evaluate import EvaluateSettings
-from gigalane.render.appearance import look_named
+from gigalane.networks.image_encoder import EyeSettings
+from gigalane.policies.camera import CameraSettings
 from gigalane.train.comparison import LossWeights
 from gigalane.train.distill import DistillSettings
-from gigalane.train.study import Budget, Study, Trial
-from gigalane.train.study_lessons import Lessons, StudentArm
+from gigalane.train.learners import make_camera_driver
+from gigalane.train.ppo import PPOSettings
+from gigalane.train.settings import TrainSettings
+from gigalane.train.study import Arm, Budget, Stage, Study, Trial
+from gigalane.train.study_lessons import Lessons, StudentArm, student_trials
+from gigalane.train.trainer import Trainer
+from gigalane.worlds.world import World
 
 BASE = Lessons()
-UNSEEN_LOOKS = 1_000_000
-TOWNS = Trial(
-    "towns-dt0.3",
-    ("town:9001-9002",),
-    EvaluateSettings(
-        episodes=200, agents=24, dt=0.3, seed=7, appearance=look_named("varied", UNSEEN_LOOKS)
-    ),
-)
 
 
 def taught(**changes: object) -> Lessons:
@@ -35,10 +33,30 @@ def taught(**changes: object) -> Lessons:
     return replace(BASE, distill=replace(BASE.distill, **changes))
 
 
+def pixel_trainer(world: World, settings: TrainSettings, run_directory: Path) -> Trainer:
+    """PPO of a driver that has nothing but its cameras."""
+    return Trainer(world, settings, run_directory, make_policy=make_camera_driver)
+
+
+PIXELS = Stage(
+    maps=BASE.maps,
+    world=BASE.world,
+    train=TrainSettings(ppo=PPOSettings(minibatch=512)),
+    learner=pixel_trainer,
+    rig=BASE.rig,
+)
+
 ARMS = (
     StudentArm("dagger", "the student drives every car, its teacher says what it would do", BASE),
     StudentArm("solo", "the student drives one car of each world", taught(method="solo")),
     StudentArm("cloning", "teachers drive", taught(method="cloning")),
+    Arm("ppo", "nobody teaches: PPO from pixels", (PIXELS,)),
+    StudentArm(
+        "own-eyes",
+        "convolutions begin as the own backbone",
+        replace(BASE, student=CameraSettings(eyes=EyeSettings(begins="own"))),
+    ),
+    StudentArm("critical", "only frames at which both would differ", taught(critical=0.1)),
     StudentArm("frozen-trunk", "what is inherited stays as it is", taught(frees_trunk=False)),
     StudentArm("action", "told one action only", taught(losses=LossWeights.for_autopilot())),
     StudentArm(
@@ -47,11 +65,17 @@ ARMS = (
 )
 
 
+def falling(arm: Arm, budget: Budget) -> Arm:
+    """An arm whose learning rate falls to 0 at the end of the budget, as that of students does."""
+    train = replace(PIXELS.train, samples=budget.samples or PIXELS.train.samples)
+    return replace(arm, stages=(replace(PIXELS, train=train),))
+
+
 def students(budget: Budget, seeds: int, trials: tuple[Trial, ...]) -> Study:
-    """The study; it has a trial of its own."""
-    episodes = trials[0].settings.episodes
-    trial = replace(TOWNS, settings=replace(TOWNS.settings, episodes=episodes))
-    return Study("students", ARMS, budget, seeds, (trial,), marks=(0.125, 0.25, 0.5, 1.0))
+    """The study; it takes over the number of episodes of the usual trials."""
+    own = student_trials(trials[0].settings.episodes)
+    arms = tuple(arm if isinstance(arm, StudentArm) else falling(arm, budget) for arm in ARMS)
+    return Study("students", arms, budget, seeds, own, marks=(0.125, 0.25, 0.5, 1.0))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
-"""Fixtures shared by all tests: small maps made by hand, and the sample data where it is."""
+"""Fixtures shared by all tests: small maps made by hand, sample data where it is, recipes."""
 
+import importlib.util
 import os
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -78,3 +81,18 @@ def town_roads(data: Path) -> RoadMap:
 def town(town_roads: RoadMap) -> CompiledMap:
     """CARLA's Town03, compiled."""
     return compile_map(town_roads)
+
+
+@pytest.fixture(scope="session")
+def recipe() -> Callable[[str], ModuleType]:
+    """Imports a recipe by its name, without running it."""
+    folder = Path(__file__).parents[1] / "recipes"
+
+    def load(name: str) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
+        assert spec and spec.loader
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load

@@ -1,8 +1,6 @@
 """The recipes of alignment: what the backbone is taught by, and what the ablation compares."""
 
 import argparse
-import importlib.util
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,23 +8,14 @@ import torch
 
 from gigalane.train.align import AlignWeights
 
-RECIPES = Path(__file__).parents[1] / "recipes"
-
-
-def recipe(name):
-    spec = importlib.util.spec_from_file_location(name, RECIPES / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
 
 @pytest.fixture(scope="module")
-def backbone():
+def backbone(recipe):
     return recipe("own_backbone")
 
 
 @pytest.fixture(scope="module")
-def ablation():
+def ablation(recipe):
     return recipe("align_ablation")
 
 

@@ -1,31 +1,19 @@
 """Recipes: studies whose arms differ in exactly what they say, and the coach's sizes."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
 from gigalane.sim.settings import PERSONA_NAMES, PersonaSettings
 from gigalane.train.advantage import REFERENCE_STEP
 from gigalane.train.study import Budget, Study, changes, described, standard_trials
 
-RECIPES = Path(__file__).parents[1] / "recipes"
-
-
-def recipe(name):
-    spec = importlib.util.spec_from_file_location(name, RECIPES / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
 
 @pytest.fixture(scope="module")
-def ablation() -> Study:
+def ablation(recipe) -> Study:
     return recipe("ablation").ablation(Budget(1000), 3, standard_trials(8))
 
 
 @pytest.fixture(scope="module")
-def sample_bound() -> Study:
+def sample_bound(recipe) -> Study:
     return recipe("sample_bound").sample_bound(Budget(1000), 3, standard_trials(8))
 
 
@@ -89,7 +77,7 @@ def test_nobody_learns_on_the_towns_that_measure(ablation, sample_bound):
         assert len({trial.settings.seed for trial in study.trials}) == 1
 
 
-def test_the_coach_of_the_papers_size_has_its_iterations_and_its_discount_by_step():
+def test_the_coach_of_the_papers_size_has_its_iterations_and_its_discount_by_step(recipe):
     sizes = recipe("coach").RECIPES
     paper, small = sizes["paper"](), sizes["small"]()
     worlds, agents = paper.world.worlds, paper.world.agents
@@ -105,7 +93,7 @@ def test_the_coach_of_the_papers_size_has_its_iterations_and_its_discount_by_ste
     assert (paper.birdview.bits, small.birdview.bits) == (32, 16)
 
 
-def test_ways_of_teaching_change_what_they_say():
+def test_ways_of_teaching_change_what_they_say(recipe):
     study = recipe("students").students(Budget(1000), 3, standard_trials(8))
     base = described(study.arms[0])["lessons"]
 
@@ -118,7 +106,7 @@ def test_ways_of_teaching_change_what_they_say():
     assert changed("action") == {f"distill.losses.{n}" for n in ("action", "divergence", "slots")}
 
 
-def test_the_coachs_ablation_asks_the_same_of_all_but_the_script():
+def test_the_coachs_ablation_asks_the_same_of_all_but_the_script(recipe):
     study = recipe("coach_ablation").coach_ablation(Budget(1000), 3, standard_trials(8))
     lessons = {arm.name: arm.lessons for arm in study.arms}
     script = lessons.pop("autopilot-action")

@@ -58,7 +58,7 @@ class DemoSettings:
     samples: int = 12_000_000
     goal_rate: float = 0.85
     episodes: int = 400
-    frames: float = 900.0
+    frames: float = 2000.0
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -91,7 +91,7 @@ TRAIN = TrainSettings(
 
 SEEING = replace(TEACHING_WORLD, worlds=16, agents=24, spawn=WORLD.spawn)
 """The same traffic for the student that learns to see."""
-EYES = "surround"
+EYES = "surround-small"
 """Its cameras."""
 TEACH = DistillSettings(mixed=0.3, pool=20_000, appearance=Appearance())
 """One town on one clear day, so that minutes are enough."""
@@ -141,7 +141,7 @@ def run_demo(out: Path, settings: DemoSettings, console: Console) -> list[Evalua
             EvaluateSettings(
                 episodes=_episodes(subject, settings),
                 agents=24,
-                dt=0.1,
+                dt=0.2,
                 seed=settings.seed,
                 record=0 if isinstance(subject, str) else 1,
                 spawn=WORLD.spawn,

@@ -9,7 +9,6 @@ import torch
 from gigalane.acting.futures import TeacherFutures, decisions_of, rested, worlds_in_turn
 from gigalane.acting.policy import PolicyActor
 from gigalane.core.settings import SettingsError
-from gigalane.policies.shipped import load_default
 from gigalane.rollout import roll_out
 from gigalane.sim.control import ACTION_SPACES
 from gigalane.sim.settings import (
@@ -23,13 +22,6 @@ from gigalane.worlds.vector import VectorWorld
 
 SETTINGS = SimulatorSettings(worlds=6, agents=8, time_steps=(0.1, 0.2, 0.25, 0.3), episode_s=1e5)
 SEED = 2  # every time step is drawn
-
-
-@pytest.fixture(scope="module")
-def teacher():
-    policy = load_default()
-    policy.threads = 1
-    return policy
 
 
 @pytest.fixture(scope="module")

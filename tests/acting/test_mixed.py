@@ -2,14 +2,12 @@
 
 from dataclasses import replace
 
-import pytest
 import torch
 
 from gigalane.acting.futures import RememberedFutures, TeacherFutures
 from gigalane.acting.mixed import MixedPlanner
 from gigalane.acting.plans import PlanActor, StudentPlanner, TeacherPlanner
 from gigalane.networks.plans import PLAN_POSES, Plans
-from gigalane.policies.shipped import load_default
 from gigalane.rollout import roll_out
 from gigalane.sim.settings import SimulatorSettings, TrafficSettings
 from gigalane.sim.simulator import Simulator
@@ -22,13 +20,6 @@ SETTINGS = SimulatorSettings(
     action="acceleration_steering",
     traffic=TrafficSettings(blind=0.0, braking=0.0),
 )
-
-
-@pytest.fixture(scope="module")
-def teacher():
-    policy = load_default()
-    policy.threads = 1
-    return policy
 
 
 class Always:

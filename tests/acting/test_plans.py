@@ -15,7 +15,6 @@ from gigalane.core.settings import SettingsError
 from gigalane.maps.compile import compile_map
 from gigalane.maps.sources import open_map
 from gigalane.metrics.episodes import EpisodeCounter
-from gigalane.policies.shipped import load_default
 from gigalane.rollout import roll_out
 from gigalane.sim.settings import (
     PersonaSettings,
@@ -35,13 +34,6 @@ SETTINGS = SimulatorSettings(
     action="acceleration_steering",
     traffic=TrafficSettings(blind=0.0, braking=0.0),
 )
-
-
-@pytest.fixture(scope="module")
-def teacher():
-    policy = load_default()
-    policy.threads = 1
-    return policy
 
 
 class Straight:

@@ -10,6 +10,7 @@ from gigalane.bench import rendering
 from gigalane.bench.in_view import count_in_view
 from gigalane.bench.rendering import RENDER_WORKLOADS, RenderWorkload, bench_rendering
 from gigalane.bench.speed import Timed
+from gigalane.bench.workloads import workload_named
 from gigalane.cli.main import main
 from gigalane.core.settings import RunError, SettingsError
 from gigalane.render.birdview import BirdviewSettings
@@ -142,7 +143,7 @@ def test_shipped_workloads_are_what_the_issue_asks_for():
 
 def test_unknown_workload_is_refused_with_the_known_ones():
     with pytest.raises(SettingsError, match="workload 'small': there are front-class-depth, "):
-        rendering.render_workload_named("small")
+        workload_named("small", RENDER_WORKLOADS)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from gigalane.sim.settings import SimulatorSettings
     ],
 )
 def test_workloads_are_what_their_descriptions_say(name, agents, maps):
-    workload = workload_named(name)
+    workload = workload_named(name, WORKLOADS)
     assert workload.agents == agents
     assert workload.maps == maps
     if "as training" not in workload.description:
@@ -55,7 +55,7 @@ def test_network_of_the_peers_size_is_within_one_percent_of_it():
 
 def test_unknown_workload_is_refused_with_the_known_ones():
     with pytest.raises(SettingsError, match=r"workload 'huge': there are small, large, default"):
-        workload_named("huge")
+        workload_named("huge", WORKLOADS)
 
 
 def test_maps_are_found_in_the_data_folder(tmp_path, monkeypatch):

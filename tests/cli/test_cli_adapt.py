@@ -60,6 +60,23 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(refused, folder, words,
     assert not (folder / "adapted").exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"maps": 3}, "settings.json: maps: cannot be read"),
+        ({"pairs": 3}, "settings.json: pairs: cannot be read"),
+        ({"adapt": {"pears": 3}}, "settings.json, adapt: unknown setting 'pears'"),
+    ],
+)
+def test_a_run_whose_settings_are_damaged_is_one_line(refused, folder, change, told):
+    run = folder / "adapted"
+    run.mkdir()
+    facts = {"student": "default-camera", "look": "dusk", "known": "varied", "pairs": None}
+    facts |= {"maps": ["town:1"], "adapt": {}, "world": {}}
+    (run / "settings.json").write_text(json.dumps(facts | change))
+    assert told in refused("adapt", run, "--resume")
+
+
 def test_looks_and_folders_that_are_not_there_are_one_line(refused, folder, student):
     run = folder / "adapted"
     assert "choose one of plain" in refused("adapt", run, student, "--look", "snow", *TINY)

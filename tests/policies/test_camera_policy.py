@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from rows_apart import check_rows_apart
 
 from gigalane.core.settings import SettingsError
 from gigalane.networks.camera_rows import CameraLayout
@@ -45,14 +46,7 @@ def rows(policy: CameraPolicy, count: int, seed: int = 0) -> torch.Tensor:
 def test_a_row_gets_the_same_answer_in_any_batch_and_on_any_number_of_threads(precision):
     policy = make()
     policy.set_precision(precision)
-    observation = rows(policy, 300)
-    policy.threads = 1
-    whole, value = policy.evaluate(observation)
-    policy.threads = 2
-    for part in (slice(0, 1), slice(40, 177), slice(0, 300)):
-        some, some_value = policy.evaluate(observation[part])
-        assert torch.equal(some.log_probabilities, whole.log_probabilities[part])
-        assert torch.equal(some_value, value[part])
+    check_rows_apart(policy, rows(policy, 300), ((0, 1), (40, 177)))
 
 
 def test_with_the_drivers_own_slots_it_decides_exactly_as_the_driver():

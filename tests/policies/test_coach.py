@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from rows_apart import check_rows_apart
 
 from gigalane.core.settings import SettingsError
 from gigalane.networks.birdview import BirdviewLayout
-from gigalane.networks.layers import has_fast_bf16
 from gigalane.policies.checkpoint import load_policy, save_policy
 from gigalane.policies.coach import HIGH, LOW, CoachPolicy, CoachSettings
 from gigalane.policies.policy import PolicyError
@@ -36,24 +36,10 @@ def random_rows(count: int, layout: BirdviewLayout = SMALL) -> torch.Tensor:
     return rows
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_row_gives_the_same_bits_in_any_batch_and_on_any_number_of_threads(precision):
-    if precision == "bf16" and not has_fast_bf16(torch.device("cpu")):
-        pytest.skip("this processor only emulates bfloat16")
+def test_a_row_gives_the_same_bits_in_any_batch_and_on_any_number_of_threads(fast_precision):
     policy = random_policy()
-    policy.set_precision(precision)
-    rows = random_rows(300)
-    policy.threads = 1
-    distribution, value = policy.evaluate(rows)
-    policy.threads = 2
-    again, value_again = policy.evaluate(rows)
-    assert torch.equal(distribution.alpha, again.alpha)
-    assert torch.equal(value, value_again)
-    for start, stop in ((0, 1), (127, 200), (299, 300)):
-        part, value_part = policy.evaluate(rows[start:stop])
-        assert torch.equal(part.alpha, distribution.alpha[start:stop])
-        assert torch.equal(part.beta, distribution.beta[start:stop])
-        assert torch.equal(value_part, value[start:stop])
+    policy.set_precision(fast_precision)
+    check_rows_apart(policy, random_rows(300), ((0, 1), (127, 200), (299, 300)))
 
 
 def test_every_pixel_and_every_given_number_can_change_the_decision():
@@ -101,19 +87,6 @@ def test_decisions_follow_from_the_features():
     assert features.shape == (5, policy.settings.join[-1])
     wanted, found = policy.parameters_and_value(rows), policy.respond(features)
     assert torch.equal(wanted[0], found[0]) and torch.equal(wanted[1], found[1])
-
-
-def test_a_lesson_holds_what_the_coach_would_do_and_why():
-    policy = random_policy()
-    rows = random_rows(131)
-    lesson = policy.teach(rows)
-    distribution, value = policy.evaluate(rows)
-    assert torch.equal(lesson.distribution.alpha, distribution.alpha)
-    assert torch.equal(lesson.distribution.beta, distribution.beta)
-    assert torch.equal(lesson.value, value)
-    assert lesson.features.shape == (131, policy.settings.join[-1])
-    assert torch.allclose(policy.respond(lesson.features)[1], value, atol=1e-5)
-    assert not lesson.features.requires_grad
 
 
 def test_the_papers_sizes_are_roachs():

@@ -1,7 +1,7 @@
 import pytest
 import torch
+from rows_apart import check_rows_apart
 
-from gigalane.networks.layers import has_fast_bf16
 from gigalane.policies.entity import EntityPolicy, EntitySettings
 from gigalane.sim.control import ActionSpace
 from gigalane.sim.layout import ObservationLayout
@@ -25,23 +25,11 @@ def random_observation(rows: int) -> torch.Tensor:
     return torch.randn(rows, LAYOUT.width, generator=torch.Generator().manual_seed(1)).half()
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_row_gives_the_same_bits_in_any_batch_and_on_any_number_of_threads(precision):
-    if precision == "bf16" and not has_fast_bf16(torch.device("cpu")):
-        pytest.skip("this processor only emulates bfloat16")
+def test_a_row_gives_the_same_bits_in_any_batch_and_on_any_number_of_threads(fast_precision):
     policy = random_policy()
-    policy.set_precision(precision)
-    observation = random_observation(1300)
-    policy.threads = 1
-    distribution, value = policy.evaluate(observation)
-    policy.threads = 2
-    again, value_again = policy.evaluate(observation)
-    assert torch.equal(distribution.log_probabilities, again.log_probabilities)
-    assert torch.equal(value, value_again)
-    for start, stop in ((0, 1), (700, 701), (3, 900), (1299, 1300)):
-        part, value_part = policy.evaluate(observation[start:stop])
-        assert torch.equal(part.log_probabilities, distribution.log_probabilities[start:stop])
-        assert torch.equal(value_part, value[start:stop])
+    policy.set_precision(fast_precision)
+    parts = ((0, 1), (700, 701), (3, 900), (1299, 1300))
+    check_rows_apart(policy, random_observation(1300), parts)
 
 
 @pytest.mark.parametrize(
@@ -53,12 +41,7 @@ def test_a_row_gives_the_same_bits_in_any_batch_and_on_any_number_of_threads(pre
     ],
 )
 def test_rows_keep_their_bits_in_networks_of_other_sizes(settings):
-    policy = random_policy(settings=settings)
-    observation = random_observation(600)
-    distribution, value = policy.evaluate(observation)
-    part, value_part = policy.evaluate(observation[400:401])
-    assert torch.equal(part.log_probabilities, distribution.log_probabilities[400:401])
-    assert torch.equal(value_part, value[400:401])
+    check_rows_apart(random_policy(settings=settings), random_observation(600), ((400, 401),))
 
 
 @pytest.mark.parametrize("settings", [EntitySettings(), EntitySettings(separate_critic=True)])

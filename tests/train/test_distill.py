@@ -176,3 +176,21 @@ def test_settings_that_teach_nothing_are_refused(wrong):
 def test_the_teachers_part_of_the_driving_falls_to_nothing():
     settings = replace(SETTINGS, frames=1000, mixed=0.5)
     assert [settings.teacher_share(n) for n in (0, 250, 500, 900)] == [1.0, 0.5, 0.0, 0.0]
+
+
+def test_critical_frames_alone_are_fewer_and_the_rest_is_as_before(tmp_path, maps, teacher):
+    settings = replace(SETTINGS, mixed=0.0)
+    run(tmp_path / "all", maps, teacher, settings, iterations=4)
+    run(tmp_path / "few", maps, teacher, replace(settings, critical=0.9), iterations=4)
+    everything, few = figures(tmp_path / "all"), figures(tmp_path / "few")
+    assert few[-1]["samples"] < everything[-1]["samples"]
+    cloned = replace(settings, method="cloning")
+    run(tmp_path / "cloned", maps, teacher, cloned, iterations=2)
+    run(tmp_path / "critical", maps, teacher, replace(cloned, critical=0.1), iterations=2)
+    told = [[row["loss"] for row in figures(tmp_path / name)] for name in ("cloned", "critical")]
+    assert told[0] == told[1]  # what the teacher drives through is kept whole
+
+
+def test_critical_wants_a_share_and_a_student_that_drives_by_actions():
+    with pytest.raises(SettingsError, match="critical is 1"):
+        replace(SETTINGS, critical=1.0)

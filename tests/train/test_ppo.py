@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from weights import weights
 
 from gigalane.policies import entity
 from gigalane.policies.entity import EntityPolicy, EntitySettings
@@ -28,10 +29,6 @@ def random_batch(policy: EntityPolicy, log_prob_shift: float = 0.0) -> Batch:
     returns = torch.randn(COUNT, generator=generator)
     dt = torch.full((COUNT,), 0.3)
     return Batch(observation, decision.action, decision.log_prob + shift, advantage, returns, dt)
-
-
-def weights(policy: EntityPolicy) -> torch.Tensor:
-    return torch.cat([parameter.detach().flatten() for parameter in policy.parameters()])
 
 
 def updated(threads: int = 1, **settings: float) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from rank_threads import RowsOf, ThreadRanks, together
 from toy_world import ToyWorld
+from weights import weights
 
 from gigalane.core.settings import RunError, SettingsError
 from gigalane.policies.checkpoint import training_states
@@ -34,10 +35,6 @@ SHARES = ((0, 20), (20, 44))
 
 def stop_after(iterations: int):
     return lambda figures: figures["iteration"] >= iterations
-
-
-def weights(policy) -> torch.Tensor:
-    return torch.cat([parameter.detach().flatten() for parameter in policy.parameters()])
 
 
 def trained(folder, iterations, shares=SHARES, learns=(True, True), settings=TINY, resume=False):

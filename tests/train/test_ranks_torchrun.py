@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from rank_threads import together
+from weights import weights
 
 from gigalane.maps.compiled_file import save_compiled
 from gigalane.maps.sources import open_maps
@@ -105,10 +106,6 @@ def wait_for_iterations(process: subprocess.Popen, run: Path, count: int) -> Non
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "training never began"
         time.sleep(0.005)
-
-
-def weights(policy) -> torch.Tensor:
-    return torch.cat([parameter.detach().flatten() for parameter in policy.parameters()])
 
 
 def trained_by_threads(ring: Path, folder: Path, monkeypatch) -> torch.Tensor:

@@ -2,10 +2,12 @@ import json
 from dataclasses import replace
 
 import torch
+from weights import weights
 
 from gigalane.core.settings import rebuild
 from gigalane.maps.sources import open_maps
 from gigalane.networks.image_encoder import EyeSettings
+from gigalane.policies.actor_critic import AnyPolicy
 from gigalane.policies.camera import CameraPolicy, CameraSettings
 from gigalane.policies.coach import CoachPolicy, CoachSettings
 from gigalane.policies.entity import EntitySettings
@@ -20,8 +22,28 @@ from gigalane.train.selfplay import self_play
 from gigalane.train.trainer import TrainSettings
 
 
-def test_self_play_on_the_simulator_resumes_to_exactly_the_same_numbers(tmp_path):
+def whole_and_in_halves(folder, world, settings, **options) -> AnyPolicy:
+    """Checks that training with a break ends with the same weights as without; returns those."""
     maps = open_maps(("town:1",))
+
+    def run(name: str, iterations: int, resume: bool = False) -> AnyPolicy:
+        return self_play(
+            maps,
+            world,
+            settings,
+            folder / name,
+            resume=resume,
+            on_iteration=lambda figures: figures["iteration"] >= iterations,
+            **options,
+        )
+
+    whole = run("whole", 4)
+    assert not torch.equal(weights(run("halves", 2)), weights(whole))
+    assert torch.equal(weights(run("halves", 4, resume=True)), weights(whole))
+    return whole
+
+
+def test_self_play_on_the_simulator_resumes_to_exactly_the_same_numbers(tmp_path):
     world = SimulatorSettings(worlds=4, agents=8)
     settings = TrainSettings(
         samples=100_000,
@@ -29,21 +51,7 @@ def test_self_play_on_the_simulator_resumes_to_exactly_the_same_numbers(tmp_path
         policy=EntitySettings(trunk=(32,)),
         ppo=PPOSettings(minibatch=64),
     )
-
-    def run(name: str, iterations: int, resume: bool = False) -> torch.Tensor:
-        policy = self_play(
-            maps,
-            world,
-            settings,
-            tmp_path / name,
-            resume=resume,
-            on_iteration=lambda figures: figures["iteration"] >= iterations,
-        )
-        return torch.cat([parameter.detach().flatten() for parameter in policy.parameters()])
-
-    whole = run("whole", 4)
-    run("halves", 2)
-    assert torch.equal(run("halves", 4, resume=True), whole)
+    whole_and_in_halves(tmp_path, world, settings)
     samples = [
         [json.loads(line)["samples"] for line in (tmp_path / name / "metrics.jsonl").open()]
         for name in ("whole", "halves")
@@ -53,7 +61,6 @@ def test_self_play_on_the_simulator_resumes_to_exactly_the_same_numbers(tmp_path
 
 
 def test_a_coach_resumes_to_exactly_the_same_numbers_hints_and_advice_included(tmp_path):
-    maps = open_maps(("town:1",))
     recipe = CoachRecipe.small()
     world = replace(recipe.world, worlds=2, agents=8)
     settings = replace(
@@ -67,28 +74,13 @@ def test_a_coach_resumes_to_exactly_the_same_numbers_hints_and_advice_included(t
         exploration=ExplorationSettings(0.05),
     )
 
-    def run(name: str, iterations: int, resume: bool = False) -> torch.Tensor:
-        policy = self_play(
-            maps,
-            world,
-            settings,
-            tmp_path / name,
-            resume=resume,
-            on_iteration=lambda figures: figures["iteration"] >= iterations,
-            eyes=recipe.birdview,
-        )
-        assert isinstance(policy, CoachPolicy)
-        return torch.cat([parameter.detach().flatten() for parameter in policy.parameters()])
-
-    whole = run("whole", 4)
-    run("halves", 2)
-    assert torch.equal(run("halves", 4, resume=True), whole)
+    policy = whole_and_in_halves(tmp_path, world, settings, eyes=recipe.birdview)
+    assert isinstance(policy, CoachPolicy)
     worlds = json.loads((tmp_path / "whole" / "worlds.json").read_text())
     assert rebuild(BirdviewSettings, worlds["birdview"], "here") == recipe.birdview
 
 
 def test_a_driver_learns_from_pixels_alone_and_resumes_to_exactly_the_same_numbers(tmp_path):
-    maps = open_maps(("town:1",))
     rig = load_rig("front").resized(24, 16)
     settings = TrainSettings(
         samples=100_000,
@@ -98,20 +90,5 @@ def test_a_driver_learns_from_pixels_alone_and_resumes_to_exactly_the_same_numbe
         ppo=PPOSettings(minibatch=64),
     )
 
-    def run(name: str, iterations: int, resume: bool = False) -> torch.Tensor:
-        policy = self_play(
-            maps,
-            SimulatorSettings(worlds=2, agents=6),
-            settings,
-            tmp_path / name,
-            resume=resume,
-            eyes=rig,
-            on_iteration=lambda figures: figures["iteration"] >= iterations,
-        )
-        assert isinstance(policy, CameraPolicy)
-        return torch.cat([parameter.detach().flatten() for parameter in policy.parameters()])
-
-    whole = run("whole", 4)
-    first = run("halves", 2)
-    assert not torch.equal(first, whole)
-    assert torch.equal(run("halves", 4, resume=True), whole)
+    world = SimulatorSettings(worlds=2, agents=6)
+    assert isinstance(whole_and_in_halves(tmp_path, world, settings, eyes=rig), CameraPolicy)

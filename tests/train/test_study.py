@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from weights import weights
 
 from gigalane.core.settings import SettingsError
 from gigalane.evals.evaluate import EvaluateSettings
@@ -31,7 +32,7 @@ from gigalane.train.study import (
     described,
 )
 from gigalane.train.study_marks import Run, Spent, run_folder
-from gigalane.train.study_report import t_interval, t_quantile, tables
+from gigalane.train.study_report import figure_text, t_interval, t_quantile, tables
 from gigalane.train.study_run import run_part, run_study
 from gigalane.train.trainer import Trainer, TrainSettings
 from gigalane.worlds.rewinding import RewindSettings
@@ -73,10 +74,6 @@ STUDY = Study(
     marks=(0.5, 1.0),
 )
 ONE_RUN = replace(STUDY, arms=STUDY.arms[:1], seeds=1, budget=Budget(samples=3000), trials=(LATE,))
-
-
-def weights(policy: EntityPolicy) -> torch.Tensor:
-    return torch.cat([parameter.detach().flatten() for parameter in policy.parameters()])
 
 
 @pytest.fixture(scope="module")
@@ -371,6 +368,16 @@ def test_t_intervals_hold_the_mean_of_most_samples():
     ]
     assert np.mean(inside) == pytest.approx(0.95, abs=0.015)
     assert t_interval([1.0]) == {"mean": 1.0, "low": None, "high": None}
+
+
+def test_a_figure_is_told_with_its_interval_and_a_clear_difference_is_bold():
+    clear, unclear = t_interval([-0.30, -0.31]), t_interval([-0.30, 0.31])
+    # Half widths: t of one degree of freedom, 12.706, by half the distance of the two.
+    assert figure_text(clear, is_difference=True) == "**−0.305 (−0.369 to −0.241)**"
+    assert figure_text(clear, is_share=True) == "−30.5 % (−36.9 to −24.1)"
+    assert figure_text(unclear, is_difference=True) == "+0.005 (−3.870 to +3.880)"
+    assert figure_text(t_interval([0.5])) == "0.500"
+    assert figure_text(None) == figure_text({"mean": None}) == "–"
 
 
 def test_changes_are_the_places_that_differ():

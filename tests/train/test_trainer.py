@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from toy_world import TIME_LIMIT, ToyWorld
+from weights import weights
 
 from gigalane.acting.policy import PolicyActor
 from gigalane.policies.checkpoint import load_policy, training_states
@@ -31,10 +32,6 @@ TINY = TrainSettings(
 
 def stop_after(iterations: int):
     return lambda figures: figures["iteration"] >= iterations
-
-
-def weights(policy) -> torch.Tensor:
-    return torch.cat([parameter.detach().flatten() for parameter in policy.parameters()])
 
 
 def lines(directory) -> list[dict]:

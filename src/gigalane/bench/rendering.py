@@ -18,7 +18,6 @@ from gigalane.bench.machine import check_memory, core_count, scene_bytes
 from gigalane.bench.simulate import RandomActions, make_simulator, settings_of
 from gigalane.bench.speed import Figure, Measurement, Stopwatch, Timed, require
 from gigalane.bench.workloads import Workload
-from gigalane.core.settings import SettingsError
 from gigalane.maps.compile import compile_map
 from gigalane.maps.sources import open_maps
 from gigalane.render.appearance import VARIED
@@ -95,7 +94,7 @@ _RENDER_WORKLOADS = (
         frames=8000,
     ),
     RenderWorkload(
-        "surround-rgb", "one strip of 192 x 48 all around in colour, 1,024 road users",
+        "surround-rgb", "one strip of 192 x 56 all around in colour, 1,024 road users",
         rig="surround",
         frames=20_000,
     ),
@@ -117,17 +116,6 @@ _RENDER_WORKLOADS = (
 
 RENDER_WORKLOADS = {workload.name: workload for workload in _RENDER_WORKLOADS}
 """By name."""
-
-
-def render_workload_named(name: str) -> RenderWorkload:
-    """A workload by its name.
-
-    Raises:
-        SettingsError: if there is none.
-    """
-    if name not in RENDER_WORKLOADS:
-        raise SettingsError(f"workload {name!r}: there are {', '.join(RENDER_WORKLOADS)}")
-    return RENDER_WORKLOADS[name]
 
 
 @dataclass(frozen=True)

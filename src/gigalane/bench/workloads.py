@@ -6,8 +6,10 @@ A workload is named, so that a figure can be measured again; all that matters st
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from gigalane.core.settings import SettingsError
 from gigalane.evals.suites import DATA_VARIABLE
@@ -21,6 +23,9 @@ from gigalane.train.trainer import TrainSettings
 
 ENDLESS = 10**12
 """Samples of a run that only its benchmark ends: the learning rate stays at its start."""
+
+Named = TypeVar("Named", bound="Workload")
+"""Workloads of one kind."""
 
 
 @dataclass(frozen=True)
@@ -140,12 +145,16 @@ WORKLOADS = {workload.name: workload for workload in _WORKLOADS}
 """By name."""
 
 
-def workload_named(name: str) -> Workload:
+def workload_named(name: str, workloads: Mapping[str, Named]) -> Named:
     """A workload by its name.
 
+    Args:
+        name: which.
+        workloads: those that the benchmark can run, by name.
+
     Raises:
-        SettingsError: if there is none.
+        SettingsError: if it is none of them.
     """
-    if name not in WORKLOADS:
-        raise SettingsError(f"workload {name!r}: there are {', '.join(WORKLOADS)}")
-    return WORKLOADS[name]
+    if name not in workloads:
+        raise SettingsError(f"workload {name!r}: there are {', '.join(workloads)}")
+    return workloads[name]

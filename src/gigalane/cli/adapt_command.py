@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -14,8 +13,8 @@ from rich.console import Console
 
 from gigalane.cli.arguments import parse
 from gigalane.cli.errors import InputError
+from gigalane.cli.run_files import BegunRun, changed_options, refuse_begun
 from gigalane.core.files import filling
-from gigalane.core.settings import differences, rebuild
 from gigalane.maps.sources import open_maps
 from gigalane.policies.camera import CameraPolicy
 from gigalane.policies.checkpoint import training_states
@@ -71,13 +70,10 @@ class Adapt:
 def run(words: Sequence[str]) -> int:
     """Runs `gigalane adapt`."""
     command = parse(Adapt, words, "adapt")
-    begun = bool(training_states(command.run))
     if command.resume:
         command = _resumed(command.run, words)
-    elif begun:
-        raise InputError(
-            f"{command.run}: already holds a run; go on with --resume, or name another folder"
-        )
+    else:
+        refuse_begun(command.run)
     student = open_subject(str(command.run / TARGET_FILE) if command.resume else command.student)
     if not isinstance(student, CameraPolicy):
         raise InputError(
@@ -138,31 +134,21 @@ def _resumed(folder: Path, words: Sequence[str]) -> Adapt:
         InputError: there is no run, or the arguments ask for another one.
         SettingsError: its files are damaged or of another version.
     """
-    settings = folder / SETTINGS_FILE
-    if not settings.is_file():
-        raise InputError(f"{folder}: holds no run to go on with; leave out --resume")
-    try:
-        facts: Any = json.loads(settings.read_text(encoding="utf-8"))
-        pairs = facts["pairs"]
-        saved = Adapt(
-            folder,
-            facts["student"],
-            facts["look"],
-            facts["known"],
-            None if pairs is None else Path(pairs),
-            tuple(facts["maps"]),
-            False,  # an option that is on already could not be given again
-            rebuild(AdaptSettings, facts["adapt"], f"{settings}, adapt"),
-            rebuild(SimulatorSettings, facts["world"], f"{settings}, world"),
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{settings}: cannot be read ({error}); begin a new run") from error
+    begun = BegunRun(folder, (SETTINGS_FILE,))
+    saved = Adapt(
+        folder,
+        begun.part(SETTINGS_FILE, "student"),
+        begun.part(SETTINGS_FILE, "look"),
+        begun.part(SETTINGS_FILE, "known"),
+        begun.part(SETTINGS_FILE, "pairs", lambda pairs: None if pairs is None else Path(pairs)),
+        begun.part(SETTINGS_FILE, "maps", tuple),
+        False,  # an option that is on already could not be given again
+        begun.settings(AdaptSettings, SETTINGS_FILE, "adapt"),
+        begun.settings(SimulatorSettings, SETTINGS_FILE, "world"),
+    )
     command = parse(Adapt, words, "adapt", saved)
-    changed = differences(saved.world, command.world, "--world.")
-    changed += [f"--{n}" for n in ("map", "look", "known", "pairs")
-                if getattr(command, n) != getattr(saved, n)]  # fmt: skip
+    changed = changed_options(saved, command, ("world", "map", "look", "known", "pairs"))
     if command.student != saved.student:
         changed.append("student")
-    if changed:
-        raise InputError(f"{folder}: the run has another {changed[0]}; leave it out to go on")
+    begun.refuse_changed(changed)
     return command

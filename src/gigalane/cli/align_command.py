@@ -14,8 +14,9 @@ from rich.console import Console
 from gigalane.cli.arguments import parse
 from gigalane.cli.errors import InputError
 from gigalane.cli.progress import bar
+from gigalane.cli.run_files import BegunRun, refuse_begun
 from gigalane.core.files import filling, replacing
-from gigalane.core.settings import differences, rebuild
+from gigalane.core.settings import differences
 from gigalane.maps.sources import open_maps
 from gigalane.networks.backbones import BackboneSettings
 from gigalane.policies.checkpoint import training_states
@@ -23,14 +24,11 @@ from gigalane.policies.entity import EntityPolicy
 from gigalane.policies.shipped import open_subject
 from gigalane.render.camera import load_rig
 from gigalane.train.align import AlignSettings, align
-from gigalane.train.aligning import pinned, prepare
+from gigalane.train.aligning import UNSEEN_SHARE, pinned, prepare
 from gigalane.train.paired_frames import PairedFrames, open_frames
 from gigalane.train.record_frames import RecordSettings, record_frames
 from gigalane.train.run_folder import SETTINGS_FILE
 from gigalane.train.selfplay import WORLDS_FILE
-
-UNSEEN_SHARE = 10
-"""Of so many recorded frames one more is recorded on towns that are not learned from."""
 
 
 @dataclass(frozen=True)
@@ -78,14 +76,11 @@ class Align:
 def run(words: Sequence[str]) -> int:
     """Runs `gigalane align`."""
     command = parse(Align, words, "align")
-    begun = bool(training_states(command.run))
     backbone = BackboneSettings(command.backbone)
     if command.resume:
         command, backbone = _resumed(command.run, words)
-    elif begun:
-        raise InputError(
-            f"{command.run}: already holds a run; go on with --resume, or name another folder"
-        )
+    else:
+        refuse_begun(command.run)
     teacher = open_subject(command.teacher)
     if not isinstance(teacher, EntityPolicy):
         raise InputError(
@@ -111,13 +106,14 @@ def _frames(command: Align, teacher: EntityPolicy) -> tuple[PairedFrames, Paired
         return open_frames(Path(command.frames)), unseen
     if command.unseen:
         raise InputError("--unseen: goes with --frames; name those, too")
-    if command.record < UNSEEN_SHARE:
-        raise InputError(f"--record is {command.record}; record {UNSEEN_SHARE} frames at least")
+    least = round(1 / UNSEEN_SHARE)
+    if command.record < least:
+        raise InputError(f"--record is {command.record}; record {least} frames at least")
     rig, recorded = load_rig(command.rig), []
     settings = RecordSettings(frames=command.record, seed=command.align.seed)
     for name, maps, count in (
         ("frames", command.map, command.record),
-        ("unseen", command.unseen_map, command.record // UNSEEN_SHARE),
+        ("unseen", command.unseen_map, int(command.record * UNSEEN_SHARE)),
     ):
         with bar(f"recording {name}") as tell:
             seed = settings.seed + (name == "unseen")
@@ -152,28 +148,24 @@ def _resumed(folder: Path, words: Sequence[str]) -> tuple[Align, BackboneSetting
         InputError: there is no run, or the arguments ask for another one.
         SettingsError: its files are damaged or of another version.
     """
-    worlds, settings = folder / WORLDS_FILE, folder / SETTINGS_FILE
-    if not (worlds.is_file() and settings.is_file()):
-        raise InputError(f"{folder}: holds no run to go on with; leave out --resume")
-    place = f"{worlds}, backbone"
-    backbone = rebuild(BackboneSettings, _read(worlds, "backbone"), place)
+    begun = BegunRun(folder, (WORLDS_FILE, SETTINGS_FILE))
+    backbone = begun.settings(BackboneSettings, WORLDS_FILE, "backbone")
     saved = Align(
         folder,
-        teacher=_read(worlds, "teacher"),
-        frames=_read(worlds, "frames"),
-        unseen=_read(worlds, "unseen"),
-        record=_read(worlds, "record"),
+        teacher=begun.part(WORLDS_FILE, "teacher"),
+        frames=begun.part(WORLDS_FILE, "frames"),
+        unseen=begun.part(WORLDS_FILE, "unseen"),
+        record=begun.part(WORLDS_FILE, "record"),
         backbone=backbone.name,
-        rig=_read(worlds, "rig"),
-        map=tuple(_read(worlds, "maps")),
-        unseen_map=tuple(_read(worlds, "unseen_maps")),
-        align=rebuild(AlignSettings, _read(settings, "align"), f"{settings}, align"),
+        rig=begun.part(WORLDS_FILE, "rig"),
+        map=begun.part(WORLDS_FILE, "maps", tuple),
+        unseen_map=begun.part(WORLDS_FILE, "unseen_maps", tuple),
+        align=begun.settings(AlignSettings, SETTINGS_FILE, "align"),
     )
     command = parse(Align, words, "align", saved)
     changed = [name for name in differences(saved, command, "--")
                if not name.startswith("--align.") and name != "--resume"]  # fmt: skip
-    if changed:
-        raise InputError(f"{folder}: the run has another {changed[0]}; leave it out to go on")
+    begun.refuse_changed(changed)
     return command, backbone
 
 
@@ -188,11 +180,3 @@ def _report(told: dict[str, Any]) -> str:
         f"directions compared (k): {ranks}\n"
         f"{told['policy']}: gigalane evaluate measures it; align.json, metrics.jsonl beside it"
     )
-
-
-def _read(file: Path, part: str) -> Any:  # noqa: ANN401
-    """One part of a JSON file of a run."""
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))[part]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{file}: {part}: cannot be read ({error}); begin a new run") from error

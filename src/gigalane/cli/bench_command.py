@@ -170,10 +170,10 @@ def _workloads(what: str) -> Mapping[str, Workload]:
 def _measure(command: Bench) -> Measurement:
     """Runs the benchmark that is asked for."""
     from gigalane.bench.latency import bench_latency
-    from gigalane.bench.rendering import bench_rendering, render_workload_named
+    from gigalane.bench.rendering import RENDER_WORKLOADS, bench_rendering
     from gigalane.bench.simulate import bench_simulator
     from gigalane.bench.training import bench_training
-    from gigalane.bench.workloads import workload_named
+    from gigalane.bench.workloads import WORKLOADS, workload_named
     from gigalane.core.kernels import require_device
 
     name = command.workload or _USUAL[command.what]
@@ -183,10 +183,10 @@ def _measure(command: Bench) -> Measurement:
         "repeats": command.repeats,
     }
     if command.what == "render":
-        drawn = render_workload_named(name)
+        drawn = workload_named(name, RENDER_WORKLOADS)
         require_device(command.device)
         return bench_rendering(drawn, **how)
-    workload = workload_named(name)
+    workload = workload_named(name, WORKLOADS)
     require_device(command.device)
     if command.what == "sim":
         return bench_simulator(workload, **how, traced=command.trace)

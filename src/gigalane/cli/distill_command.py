@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 from rich.console import Console
 
 from gigalane.cli.arguments import parse
-from gigalane.cli.errors import InputError
+from gigalane.cli.run_files import BegunRun, changed_options, refuse_begun
 from gigalane.core.files import filling
-from gigalane.core.settings import differences, rebuild
 from gigalane.maps.sources import open_maps
 from gigalane.policies.camera import CameraSettings
 from gigalane.policies.checkpoint import training_states
@@ -68,14 +66,11 @@ def run(words: Sequence[str]) -> int:
     command = parse(Distill, words, "distill")
     teacher = open_teacher(command.teacher)
     command = parse(Distill, words, "distill", _usual(command, teacher))
-    begun = bool(training_states(command.run))
     if command.resume:
         command = _resumed(command.run, words)
         teacher = open_teacher(command.teacher)
-    elif begun:
-        raise InputError(
-            f"{command.run}: already holds a run; go on with --resume, or name another folder"
-        )
+    else:
+        refuse_begun(command.run)
     rig = load_rig(command.rig)
     maps = open_maps(command.map)
     with filling(command.run, worth_keeping=lambda: bool(training_states(command.run))):
@@ -115,32 +110,18 @@ def _resumed(folder: Path, words: Sequence[str]) -> Distill:
         InputError: there is no run, or the arguments ask for another one.
         SettingsError: its files are damaged or of another version.
     """
-    worlds, settings = folder / WORLDS_FILE, folder / SETTINGS_FILE
-    if not (worlds.is_file() and settings.is_file()):
-        raise InputError(f"{folder}: holds no run to go on with; leave out --resume")
+    begun = BegunRun(folder, (WORLDS_FILE, SETTINGS_FILE))
     saved = Distill(
         folder,
-        _read(worlds, "teacher"),
-        _read(worlds, "rig"),
-        tuple(_read(worlds, "maps")),
+        begun.part(WORLDS_FILE, "teacher"),
+        begun.part(WORLDS_FILE, "rig"),
+        begun.part(WORLDS_FILE, "maps", tuple),
         False,  # an option that is on already could not be given again
-        rebuild(DistillSettings, _read(settings, "distill"), f"{settings}, distill"),
-        rebuild(CameraSettings, _read(worlds, "student"), f"{worlds}, student"),
-        rebuild(SimulatorSettings, _read(worlds, "world"), f"{worlds}, world"),
+        begun.settings(DistillSettings, SETTINGS_FILE, "distill"),
+        begun.settings(CameraSettings, WORLDS_FILE, "student"),
+        begun.settings(SimulatorSettings, WORLDS_FILE, "world"),
     )
     command = parse(Distill, words, "distill", saved)
-    changed = differences(saved.world, command.world, "--world.")
-    changed += differences(saved.student, command.student, "--student.")
-    changed += [f"--{n}" for n in ("map", "teacher", "rig")
-                if getattr(command, n) != getattr(saved, n)]  # fmt: skip
-    if changed:
-        raise InputError(f"{folder}: the run has another {changed[0]}; leave it out to go on")
+    names = ("world", "student", "map", "teacher", "rig")
+    begun.refuse_changed(changed_options(saved, command, names))
     return command
-
-
-def _read(file: Path, part: str) -> Any:  # noqa: ANN401
-    """One part of a JSON file of a run."""
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))[part]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{file}: {part}: cannot be read ({error}); begin a new run") from error

@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from gigalane.evals.evaluate import Evaluation
 
 
-UNSEEN_LOOKS = 1_000_000
-"""Seed of the looks that worlds are measured in; students are taught in those from 0 on."""
-
-
 @dataclass(frozen=True)
 class Evaluate:
     """Drives a policy or a script through worlds it has not seen and counts what happens.
@@ -79,7 +75,7 @@ def run(words: Sequence[str]) -> int:
     from gigalane.evals.suites import SUITES, open_suite
     from gigalane.maps.sources import open_maps
     from gigalane.policies.shipped import open_subject
-    from gigalane.render.appearance import look_named
+    from gigalane.render.appearance import UNSEEN_LOOKS, look_named
 
     if command.suite == "list":
         for suite in SUITES.values():

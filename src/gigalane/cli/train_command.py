@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
 
 from gigalane.cli.arguments import parse
-from gigalane.cli.errors import InputError
+from gigalane.cli.run_files import BegunRun, changed_options, refuse_begun
 from gigalane.core.files import filling
 from gigalane.core.kernels import require_device
-from gigalane.core.settings import differences, rebuild
 from gigalane.maps.road import RoadMap
 from gigalane.maps.sources import open_maps
 from gigalane.policies.checkpoint import training_states
@@ -92,10 +90,8 @@ def _read_command(words: Sequence[str], ranks: Ranks) -> tuple[Train, bool]:
     goes_on = command.resume or (begun and (command.resume_if_begun or ranks.restarts > 0))
     if goes_on:
         command = _resumed(command.run, words)
-    elif begun:
-        raise InputError(
-            f"{command.run}: already holds a run; go on with --resume, or name another folder"
-        )
+    else:
+        refuse_begun(command.run)
     return command, goes_on
 
 
@@ -130,8 +126,10 @@ def _eyes(command: Train, resume: bool) -> BirdviewSettings | Rig | None:
         return None
     if command.eyes == "birdview":
         return command.birdview
-    worlds = command.run / WORLDS_FILE
-    return rebuild_rig(_read(worlds, "rig"), str(worlds)) if resume else load_rig(command.rig)
+    if not resume:
+        return load_rig(command.rig)
+    rig = BegunRun(command.run, (WORLDS_FILE,)).part(WORLDS_FILE, "rig")
+    return rebuild_rig(rig, str(command.run / WORLDS_FILE))
 
 
 def _resumed(folder: Path, words: Sequence[str]) -> Train:
@@ -141,12 +139,10 @@ def _resumed(folder: Path, words: Sequence[str]) -> Train:
         InputError: there is no run, or the arguments ask for other worlds.
         SettingsError: its files are damaged or of another version.
     """
-    worlds, settings = folder / WORLDS_FILE, folder / SETTINGS_FILE
-    if not (worlds.is_file() and settings.is_file()):
-        raise InputError(f"{folder}: holds no run to go on with; leave out --resume")
-    maps = tuple(_read(worlds, "maps"))
-    birdview = _read(worlds, "birdview", is_optional=True)
-    rig = _read(worlds, "rig", is_optional=True)
+    begun = BegunRun(folder, (WORLDS_FILE, SETTINGS_FILE))
+    maps = begun.part(WORLDS_FILE, "maps", tuple)
+    birdview = begun.part(WORLDS_FILE, "birdview", is_optional=True)
+    rig = begun.part(WORLDS_FILE, "rig", is_optional=True)
     saved = Train(
         folder,
         maps,
@@ -155,26 +151,13 @@ def _resumed(folder: Path, words: Sequence[str]) -> Train:
         "cpu",  # a run may go on elsewhere
         "birdview" if birdview else "camera" if rig else "entities",
         rig["name"] if rig else Train.rig,
-        rebuild(TrainSettings, _read(settings, "train"), f"{settings}, train"),
-        rebuild(SimulatorSettings, _read(worlds, "world"), f"{worlds}, world"),
-        rebuild(BirdviewSettings, birdview, f"{worlds}, birdview")
+        begun.settings(TrainSettings, SETTINGS_FILE, "train"),
+        begun.settings(SimulatorSettings, WORLDS_FILE, "world"),
+        begun.settings(BirdviewSettings, WORLDS_FILE, "birdview")
         if birdview
         else BirdviewSettings.small(),
     )
     command = parse(Train, words, "train", saved)
-    changed = differences(saved.world, command.world, "--world.")
-    changed += differences(saved.birdview, command.birdview, "--birdview.")
-    whole = ("map", "eyes", "rig")
-    changed += [f"--{name}" for name in whole if getattr(command, name) != getattr(saved, name)]
-    if changed:
-        raise InputError(f"{folder}: the run has another {changed[0]}; leave it out to go on")
+    names = ("world", "birdview", "map", "eyes", "rig")
+    begun.refuse_changed(changed_options(saved, command, names))
     return command
-
-
-def _read(file: Path, part: str, is_optional: bool = False) -> Any:  # noqa: ANN401
-    """One part of a JSON file of a run; None where it is optional and missing."""
-    try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
-        return facts.get(part) if is_optional else facts[part]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{file}: {part}: cannot be read ({error}); begin a new run") from error

@@ -170,6 +170,29 @@ def open_backbone(settings: BackboneSettings) -> Backbone:
     return dino
 
 
+@torch.no_grad()
+def begin_with_own(encoder: ImageEncoder) -> None:
+    """Gives convolutions that are to learn the weights of the own backbone.
+
+    It looks at one image; of an encoder that is shown two, the second counts for nothing yet.
+
+    Args:
+        encoder: with the backbone's channels.
+
+    Raises:
+        BackboneError: this installation holds no backbone, or one of other channels.
+    """
+    own = open_backbone(BackboneSettings(OWN, channels=encoder.settings.channels))
+    assert isinstance(own, OwnBackbone)
+    pairs = zip(encoder.convolutions, own.encoder.convolutions, strict=True)
+    for layer, taught in pairs:
+        assert isinstance(layer, nn.Conv2d) and isinstance(taught, nn.Conv2d)
+        assert layer.bias is not None and taught.bias is not None
+        layer.weight.zero_()
+        layer.weight[:, : taught.in_channels] = taught.weight
+        layer.bias.copy_(taught.bias)
+
+
 def save_own(backbone: OwnBackbone, path: Path, facts: dict[str, object]) -> None:
     """Writes our own backbone: weights in float16, and how it came about as JSON."""
     tensors = {name: t.half().contiguous() for name, t in backbone.state_dict().items()}

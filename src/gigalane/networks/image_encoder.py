@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,15 +24,20 @@ class EyeSettings:
     Attributes:
         channels: of each convolution; each halves the image.
         features: numbers that come out.
+        begins: what the convolutions begin with: "chance", or the "own" backbone that ships, which
+            can tell what is where (`gigalane.networks.backbones.begin_with_own`).
     """
 
     channels: tuple[int, ...] = (16, 32, 64, 128)
     features: int = 256
+    begins: Literal["chance", "own"] = "chance"
 
     def __post_init__(self) -> None:
         """Refuses sizes that make no network."""
         if not self.channels or min(*self.channels, self.features) < 1:
             raise SettingsError("eyes: every number of channels and features must be at least 1")
+        if self.begins not in ("chance", "own"):
+            raise SettingsError(f"eyes: begins is {self.begins!r}; give chance or own")
 
 
 class ImageEncoder(nn.Module):

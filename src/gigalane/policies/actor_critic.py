@@ -58,17 +58,19 @@ class ActorCritic(nn.Module, ABC, Generic[Layout, Settings]):
         action_space: what an action means.
         settings: sizes of the network.
         threads: threads that share the chunks of a batch on a CPU.
+        value_head: the last layer before the value.
     """
 
     layout: Layout
     action_space: ActionSpace
     settings: Settings
     threads: int
+    value_head: nn.Linear
 
     @property
-    @abstractmethod
     def device(self) -> torch.device:
         """Where the weights are."""
+        return self.value_head.weight.device
 
     @property
     @abstractmethod

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gigalane.core.settings import SettingsError
-from gigalane.networks.backbones import BackboneSettings, FrozenEyes
+from gigalane.networks.backbones import BackboneSettings, FrozenEyes, begin_with_own
 from gigalane.networks.camera_rows import CameraLayout
 from gigalane.networks.dense import Layer, apply_layers
 from gigalane.networks.distributions import Distribution, from_parameters, parameter_count
@@ -127,6 +127,8 @@ class CameraPolicy(ActorCritic[CameraLayout, CameraSettings]):
             if settings.backbone.name
             else ImageEncoder(layout.image_shape, len(KNOWN), settings.eyes)
         )
+        if isinstance(self.eyes, ImageEncoder) and settings.eyes.begins == "own":
+            begin_with_own(self.eyes)
         self.adapters = nn.ModuleDict()
         for name in Sight._fields:
             numbers = len(LANE_NUMBERS) if name == "lane" else width
@@ -182,11 +184,6 @@ class CameraPolicy(ActorCritic[CameraLayout, CameraSettings]):
     def inherited(self) -> tuple[nn.Module, ...]:
         """What `inherit` takes over: alignment leaves it as it is."""
         return self.given, self.trunk, self.action_head, self.value_head
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return self.value_head.weight.device
 
     @property
     def gradient_rows(self) -> int:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -85,20 +84,6 @@ class CoachSettings:
         )
 
 
-class Lesson(NamedTuple):
-    """What a coach tells a student of a batch of rows.
-
-    Attributes:
-        distribution: over actions.
-        value: (rows,) float32, the return expected from here on.
-        features: (rows, settings.join[-1]) float32, what it made of the row before it decided.
-    """
-
-    distribution: Beta
-    value: Tensor
-    features: Tensor
-
-
 class CoachPolicy(ActorCritic[BirdviewLayout, CoachSettings]):
     """Actor and critic over a picture from above.
 
@@ -153,11 +138,6 @@ class CoachPolicy(ActorCritic[BirdviewLayout, CoachSettings]):
         self.value_head = linear(width, 1, gain=0.1)
 
     @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return self.value_head.weight.device
-
-    @property
     def gradient_rows(self) -> int:
         """Rows whose gradient is computed at once on this device."""
         return GRADIENT_ROWS.get(self.device.type, GRADIENT_ROWS["cpu"])
@@ -210,17 +190,6 @@ class CoachPolicy(ActorCritic[BirdviewLayout, CoachSettings]):
         # In here, because a softplus rounds differently at the end of a batch that is not whole.
         shapes = functional.softplus(self.actor(features, self.action_head)) + LEAST_SHAPE
         return shapes, self.critic(features, self.value_head).squeeze(-1)
-
-    def teach(self, observation: Tensor) -> Lesson:
-        """All that students are taught, without gradient and in chunks; see `evaluate`."""
-
-        def network(rows: Tensor) -> tuple[Tensor, ...]:
-            features = self.features(rows)
-            return *self.respond(features), features
-
-        shapes = ((self.parameter_count,), (), (self.settings.join[-1],))
-        parameters, value, features = self.in_chunks(network, observation, shapes)
-        return Lesson(self.distribution(parameters), value, features)
 
     def distribution(self, parameters: Tensor) -> Beta:
         """Beta distributions between the bounds of the dynamics."""

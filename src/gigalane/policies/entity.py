@@ -195,11 +195,6 @@ class EntityPolicy(ActorCritic[ObservationLayout, EntitySettings]):
         self.value_head = linear(width, 1, gain=0.1)
 
     @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return self.value_head.weight.device
-
-    @property
     def chunk_rows(self) -> int:
         """Rows that go through the network at once on this device."""
         return CHUNK_ROWS.get(self.device.type, CHUNK_ROWS["cpu"])

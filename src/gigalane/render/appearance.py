@@ -174,6 +174,9 @@ TEXTURED = Textured(
 LOOKS = {"plain": Appearance(), "varied": VARIED, "dusk": DUSK, "textured": TEXTURED}
 """Appearances by the name that people give them."""
 
+UNSEEN_LOOKS = 1_000_000
+"""Seed of the looks that drivers are measured in; lessons draw looks from 0 on."""
+
 
 def look_named(name: str, seed: int = 0) -> Appearance:
     """An appearance by its name.

@@ -27,10 +27,11 @@ from gigalane.core.files import replacing
 from gigalane.core.settings import SettingsError, rebuild
 
 MODELS = ("pinhole", "fisheye", "panorama")
-PRESETS = ("front", "four", "six", "surround")
+PRESETS = ("front", "four", "six", "surround", "surround-small")
 """Rigs that ship: one wide front camera; four as DrivoR has; six as nuScenes has; one strip all
-around of 192 x 48 pixels, each 1.9 degrees wide and 1 high, from 12 above to 36 below the horizon:
-how far the car ahead is shows in rows."""
+around of 192 x 56 pixels, each 1.9 degrees wide and 1 high, from 22 above to 34 below the horizon
+(how far the car ahead is shows in rows; lights hang high); the same strip in 96 x 28 pixels, for
+a quarter of the time."""
 MOST_PIXELS = 4_000_000
 """Of one camera; a larger number is a typing error."""
 

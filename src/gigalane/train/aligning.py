@@ -25,7 +25,10 @@ from gigalane.train.paired_frames import PairedFrames
 from gigalane.train.record_frames import check_teacher
 
 UNSEEN_SHARE = 0.1
-"""Of the frames, the last ones, that are measured on where no others are given."""
+"""What is measured on, as a share of the frames.
+
+The last of those that are given; where frames are recorded, as many more on other towns.
+"""
 
 
 def prepare(

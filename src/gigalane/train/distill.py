@@ -57,6 +57,9 @@ class DistillSettings:
         rollout_steps: steps between two lessons.
         every: of so many frames one is kept; where plans are learned, also every how many steps
             a world's futures are looked up.
+        critical: of what the student drives through, only frames are kept at which it and its
+            teacher differ by more than this share of the range of what pushes along the road
+            (Roach: 0.1); 0 keeps all.
         pool: frames that are remembered.
         passes: how often a frame is learned from on average.
         minibatch: frames an optimiser step.
@@ -74,6 +77,7 @@ class DistillSettings:
     seed: int = 0
     rollout_steps: int = 8
     every: int = 1
+    critical: float = 0.0
     pool: int = 60_000
     passes: float = 1.0
     minibatch: int = 128
@@ -90,6 +94,8 @@ class DistillSettings:
                 "distill: frames, rollout_steps, every and minibatch must be at least 1 and pool "
                 "no smaller than minibatch"
             )
+        if not 0 <= self.critical < 1:
+            raise SettingsError(f"distill: critical is {self.critical:g}; give 0 to 1, 0.1 say")
         if not 0 <= self.mixed <= 1 or not self.passes > 0 or not self.learning_rate > 0:
             raise SettingsError("distill: mixed must be 0 to 1, passes and learning_rate above 0")
 
@@ -181,8 +187,9 @@ class Distiller:
         )
         self.actor, futures = _seated(world, teacher, student)
         self.pool = FramePool(
-            world, self.actor, settings.pool, settings.every, settings.seed + 1, futures
-        )
+            world, self.actor, settings.pool, settings.every, settings.seed + 1, futures,
+            settings.critical,
+        )  # fmt: skip
         self.tally = EpisodeTally(world)
         self.frames = self.iteration = 0
         self.elapsed_s = 0.0

@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from gigalane.acting.critical import critical
 from gigalane.acting.futures import Futures, RememberedFutures, worlds_in_turn
-from gigalane.acting.mixed import Mixed
+from gigalane.acting.mixed import Mixed, MixedActor
+from gigalane.core.settings import SettingsError
 from gigalane.networks.plans import PLAN_POSES
 from gigalane.sim.layout import LANE_NUMBERS
 from gigalane.worlds.camera import CameraWorld
@@ -37,6 +39,7 @@ class FramePool:
         every: int,
         seed: int,
         futures: RememberedFutures | None = None,
+        least_gap: float = 0.0,
     ) -> None:
         """Allocates the ring.
 
@@ -49,6 +52,11 @@ class FramePool:
                 look costs a whole world.
             seed: of that chance.
             futures: what the teacher would do, for students that plan.
+            least_gap: of what the student drives through, only frames are kept at which it and
+                its teacher differ by more (`gigalane.acting.critical`); 0 keeps all.
+
+        Raises:
+            SettingsError: there is a gap to look for, but plans are driven by.
         """
         # Pages are taken as they are written, so a ring that never fills costs little.
         self.seen = torch.empty(capacity, world.layout.width, dtype=torch.uint8)
@@ -60,7 +68,10 @@ class FramePool:
             false = torch.zeros(capacity, dtype=torch.bool)
             poses = torch.zeros(capacity, PLAN_POSES, 3)
             self.targets = Futures(torch.arange(capacity), poses, false, false.clone())
-        self.actor = actor
+        if least_gap and not isinstance(actor, MixedActor):
+            raise SettingsError("distill: critical compares actions, but the student drives by "
+                                "plans; set it to 0, or drives to actions")  # fmt: skip
+        self.actor, self.least_gap = actor, least_gap
         self.capacity, self.every = capacity, every
         self.count = self.added = 0
         self.rows: Tensor | None = None
@@ -69,12 +80,15 @@ class FramePool:
 
     def before(self, step: int, world: World, actions: Tensor) -> None:
         """Keeps what the actions answer to."""
-        del step, actions
+        del step
         assert isinstance(world, CameraWorld)
         wanted = world.active & world.learn & self._whose_turn(world)
         if self.rows is not None:
             wanted &= self.rows
-        rows = wanted.nonzero().squeeze(-1)[: self.capacity]
+        rows = wanted.nonzero().squeeze(-1)
+        if self.least_gap and isinstance(self.actor, MixedActor):
+            rows = rows[critical(self.actor, actions, rows, self.least_gap)]
+        rows = rows[: self.capacity]
         places = (self._next + torch.arange(len(rows))) % self.capacity
         self.seen[places] = world.observation[rows]
         self.shown[places] = self.actor.shown[rows]

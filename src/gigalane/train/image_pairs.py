@@ -19,7 +19,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +30,7 @@ from gigalane.core.files import replacing
 from gigalane.core.settings import SettingsError
 from gigalane.networks.camera_rows import CameraLayout
 from gigalane.render.camera import Rig, rebuild_rig
+from gigalane.train.folder_header import read_header
 
 FORMAT = "gigalane image pairs 1"
 HEADER_FILE = "pairs.json"
@@ -96,7 +96,7 @@ def open_pairs(folder: Path, given: int) -> ImagePairs:
         SettingsError: which file does not fit, and what would do.
     """
     path = folder / HEADER_FILE
-    header = _read_header(path)
+    header = read_header(path, "image pairs", FORMAT, ("rig", "given"))
     rig = rebuild_rig(header["rig"], f"{path}, rig")
     frames = header["given"]
     if not frames:
@@ -114,23 +114,6 @@ def open_pairs(folder: Path, given: int) -> ImagePairs:
         _check_pictures(folder, name, rig)
     rows = torch.tensor(list(frames.values()), dtype=torch.float16)
     return ImagePairs(folder, rig, rows, names)
-
-
-def _read_header(path: Path) -> dict[str, Any]:
-    try:
-        header = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(
-            f"{path}: {error.strerror or 'cannot be read'}; name a folder of image pairs"
-        ) from None
-    except ValueError as error:
-        raise SettingsError(f"{path}: not a JSON file ({error}); write it again") from None
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise SettingsError(f'{path}: not of image pairs; it begins with "format": "{FORMAT}"')
-    for name in ("rig", "given"):
-        if not isinstance(header.get(name), dict):
-            raise SettingsError(f"{path}: {name} is missing; write what docs/files.md says")
-    return header
 
 
 def _are_numbers(numbers: object, count: int) -> bool:

@@ -18,7 +18,6 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -30,6 +29,7 @@ from gigalane.core.settings import SettingsError, rebuild
 from gigalane.networks.camera_rows import CameraLayout
 from gigalane.render.camera import Rig, rebuild_rig
 from gigalane.sim.layout import ObservationLayout
+from gigalane.train.folder_header import read_header
 
 FORMAT = "gigalane paired frames 1"
 HEADER_FILE = "frames.json"
@@ -182,7 +182,7 @@ def open_frames(folder: Path) -> PairedFrames:
         SettingsError: there are no frames, images and scene rows do not match, images are of
             another size than the rig's, or the rig has no camera.
     """
-    header = _read_header(folder / HEADER_FILE)
+    header = read_header(folder / HEADER_FILE, "paired frames", FORMAT, ("rig", "layout"))
     rig = rebuild_rig(header["rig"], str(folder / HEADER_FILE))
     layout = rebuild(ObservationLayout, header["layout"], f"{folder / HEADER_FILE}, layout")
     shape = CameraLayout(rig, layout.given).image_shape
@@ -192,24 +192,6 @@ def open_frames(folder: Path) -> PairedFrames:
     if len(paths) > MOST_SHARDS:
         raise SettingsError(f"{folder}: more than {MOST_SHARDS} shards; make them larger")
     return PairedFrames(folder, rig, layout, tuple(_open_shard(p, shape, layout) for p in paths))
-
-
-def _read_header(path: Path) -> dict[str, Any]:
-    """`frames.json`."""
-    try:
-        header = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(
-            f"{path}: {error.strerror or 'cannot be read'}; name a folder of paired frames"
-        ) from None
-    except ValueError as error:
-        raise SettingsError(f"{path}: not a JSON file ({error}); write it again") from None
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise SettingsError(f'{path}: not of paired frames; it begins with "format": "{FORMAT}"')
-    for name in ("rig", "layout"):
-        if not isinstance(header.get(name), dict):
-            raise SettingsError(f"{path}: {name} is missing; write what docs/files.md says")
-    return header
 
 
 def _open_shard(path: Path, shape: tuple[int, int, int, int], layout: ObservationLayout) -> Shard:

@@ -121,6 +121,8 @@ class Stage:
         towns: what procedural towns look like; None is the default.
         rewind: whether worlds go back to shortly before incidents.
         learner: what learns.
+        rig: what it looks through, a preset or a file, in drawn looks; "" where it is shown the
+            state. Its `learner` makes a policy with eyes then.
     """
 
     maps: tuple[str, ...]
@@ -130,6 +132,12 @@ class Stage:
     towns: TownSettings | None = None
     rewind: RewindSettings | None = None
     learner: Learner = Trainer
+    rig: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuses what no world does."""
+        if self.rig and self.rewind:
+            raise SettingsError("stage: worlds with cameras do not rewind; leave rig or rewind out")
 
     def open_maps(self) -> list[RoadMap]:
         """Its maps.

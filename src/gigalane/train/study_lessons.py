@@ -10,12 +10,14 @@ import shutil
 import time
 from dataclasses import dataclass, field, replace
 
+from gigalane.evals.evaluate import EvaluateSettings
 from gigalane.maps.sources import open_maps
 from gigalane.policies.camera import CameraPolicy, CameraSettings
+from gigalane.render.appearance import UNSEEN_LOOKS, look_named
 from gigalane.render.camera import load_rig
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.train.distill import DistillSettings
-from gigalane.train.study import Study, check_name
+from gigalane.train.study import Study, Trial, check_name
 from gigalane.train.study_marks import Run, Spent
 from gigalane.train.teaching import TEACHING_WORLD, open_teacher, teach
 
@@ -36,7 +38,7 @@ class Lessons:
     maps: tuple[str, ...] = ("town:1-16",)
     world: SimulatorSettings = TEACHING_WORLD
     teacher: str = "default"
-    rig: str = "surround"
+    rig: str = "surround-small"
     distill: DistillSettings = field(default_factory=DistillSettings)
     student: CameraSettings = field(default_factory=CameraSettings)
 
@@ -63,6 +65,13 @@ class StudentArm:
     def stages(self) -> tuple[Lessons, ...]:
         """Where it learns."""
         return (self.lessons,)
+
+
+def student_trials(episodes: int) -> tuple[Trial, ...]:
+    """Procedural towns that nobody learns on, in looks that no lesson draws; dt 0.3 s."""
+    looks = look_named("varied", UNSEEN_LOOKS)
+    settings = EvaluateSettings(episodes=episodes, agents=24, dt=0.3, seed=7, appearance=looks)
+    return (Trial("towns-dt0.3", ("town:9001-9002",), settings),)
 
 
 def take_lessons(study: Study, arm: StudentArm, run: Run) -> None:

@@ -32,6 +32,8 @@ FIGURES = {
     "red_light_rate": "red light",
 }
 """Figures of the tables; study.json has all of an evaluation."""
+SHARES = FIGURES.keys() - {"driving_score"}
+"""Those that are told in per cent."""
 MEASURE_NAMES = {"samples": "equal samples", "cpu": "equal CPU time"}
 
 
@@ -280,28 +282,37 @@ def _table(facts: Mapping[str, Any], results: Mapping[str, Any]) -> list[str]:
     ]
     for arm in facts["arms"]:
         figures = results[arm]
-        cells = [_cell(name, figures.get(name)) for name in FIGURES]
+        cells = [figure_text(figures.get(name), name in SHARES) for name in FIGURES]
         rows.append(f"| {arm} | " + " | ".join(cells) + " |")
         if arm != facts["base"]:
-            gaps = [
-                _cell(name, (figures.get(name) or {}).get("difference"), True) for name in FIGURES
-            ]
-            rows.append("| − base | " + " | ".join(gaps) + " |")
+            gaps = {name: (figures.get(name) or {}).get("difference") for name in FIGURES}
+            cells = [figure_text(gap, name in SHARES, True) for name, gap in gaps.items()]
+            rows.append("| − base | " + " | ".join(cells) + " |")
     return rows
 
 
-def _cell(name: str, figure: Mapping[str, Any] | None, is_difference: bool = False) -> str:
-    """A figure with its interval, or a dash where there is none."""
-    if figure is None:
+def figure_text(
+    figure: Mapping[str, Any] | None, is_share: bool = False, is_difference: bool = False
+) -> str:
+    """A figure with its interval, as it stands in a table.
+
+    Args:
+        figure: as `t_interval` gives it, or without an interval; a dash stands for none.
+        is_share: told in per cent.
+        is_difference: has a sign, and is bold where its interval leaves out 0.
+    """
+    if figure is None or figure["mean"] is None:
         return "–"
-    scale, digits, unit = (1.0, 3, "") if name == "driving_score" else (100.0, 1, " %")
+    scale, digits, unit = (100.0, 1, " %") if is_share else (1.0, 3, "")
     sign = "+" if is_difference else ""
 
     def number(value: float) -> str:
         return f"{value * scale:{sign}.{digits}f}".replace("-", "−")
 
-    if figure["low"] is None:
-        return number(figure["mean"]) + unit
-    text = f"{number(figure['mean'])}{unit} ({number(figure['low'])} to {number(figure['high'])})"
-    is_clear = is_difference and not figure["low"] <= 0.0 <= figure["high"]
+    low, high = figure.get("low"), figure.get("high")
+    text = number(figure["mean"]) + unit
+    if low is None or high is None:
+        return text
+    text += f" ({number(low)} to {number(high)})"
+    is_clear = is_difference and not low <= 0.0 <= high
     return f"**{text}**" if is_clear else text

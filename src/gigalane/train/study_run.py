@@ -34,6 +34,8 @@ from gigalane.policies.checkpoint import (
     training_states,
 )
 from gigalane.policies.policy import PolicyError
+from gigalane.render.appearance import VARIED
+from gigalane.render.camera import load_rig
 from gigalane.sim.guard import Guard
 from gigalane.sim.simulator import Simulator
 from gigalane.train.progress import METRICS_FILE, Progress
@@ -60,6 +62,7 @@ from gigalane.train.study_marks import (
 )
 from gigalane.train.study_report import write_report
 from gigalane.train.trainer import Trainer
+from gigalane.worlds.camera import CameraWorld
 from gigalane.worlds.rewinding import RewindingWorld
 from gigalane.worlds.vector import VectorWorld
 from gigalane.worlds.world import World
@@ -241,6 +244,8 @@ def open_world(stage: Stage, folder: Path) -> World:
         threads=1,
     )
     world = VectorWorld(simulator, Guard(simulator, maps, folder))
+    if stage.rig:
+        return CameraWorld(world, load_rig(stage.rig), maps, VARIED)
     return RewindingWorld(world, stage.rewind, stage.train.seed) if stage.rewind else world
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from gigalane.maps.road import RoadMap
 from gigalane.networks.birdview import BirdviewLayout
 from gigalane.render.birdview import BirdviewRenderer, BirdviewSettings, BirdviewSnapshot
+from gigalane.worlds.around import WorldAround
 from gigalane.worlds.vector import VectorWorld, follow_torch
 
 OTHERS = ("vehicles", "walkers")
@@ -24,7 +25,7 @@ PREFIX = "birdview."
 """Of what the raster remembers, in a saved state."""
 
 
-class BirdviewWorld:
+class BirdviewWorld(WorldAround[VectorWorld]):
     """A `World` around the simulator's; all but the observation is the simulator's own memory.
 
     Attributes:
@@ -50,18 +51,12 @@ class BirdviewWorld:
         Raises:
             SettingsError: the number of road maps is another than the simulator's.
         """
-        self.inner = inner
+        super().__init__(inner)
         follow_torch(inner.simulator.device)
         maps = None if road_maps is None else list(road_maps)
         birdview = birdview or BirdviewSettings.small()
         self.renderer = BirdviewRenderer(inner.simulator, birdview, maps)
         self.layout = BirdviewLayout(birdview, inner.layout.given)
-        self.row_count, self.action_space = inner.row_count, inner.action_space
-        self.reward_names, self.event_names = inner.reward_names, inner.event_names
-        self.active, self.learn, self.dt = inner.active, inner.learn, inner.dt
-        self.reward, self.reward_terms = inner.reward, inner.reward_terms
-        self.terminated, self.truncated = inner.terminated, inner.truncated
-        self.events = inner.events
         self.observation = torch.zeros(
             self.row_count, self.layout.width, dtype=torch.uint8, device=inner.observation.device
         )
@@ -82,10 +77,6 @@ class BirdviewWorld:
     def advise(self) -> Tensor:
         """See `AdvisedWorld`."""
         return self.inner.advise()
-
-    def check(self) -> None:
-        """See `GuardedWorld`."""
-        self.inner.check()
 
     def state_dict(self) -> dict[str, Tensor]:
         """Everything that changes from step to step, as bytes by name; rows are drawn anew."""

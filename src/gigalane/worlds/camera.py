@@ -18,6 +18,7 @@ from gigalane.render.appearance import Appearance
 from gigalane.render.camera import Rig
 from gigalane.render.renderer import CameraRenderer
 from gigalane.render.scenery import Scenery
+from gigalane.worlds.around import WorldAround
 from gigalane.worlds.birdview import BirdviewWorld
 from gigalane.worlds.vector import VectorWorld
 
@@ -30,7 +31,7 @@ PREFIX = "camera."
 """Of what is remembered, in a saved state."""
 
 
-class CameraWorld:
+class CameraWorld(WorldAround[VectorWorld | BirdviewWorld]):
     """A `World` around the simulator's; all but the observation is the simulator's own memory.
 
     Attributes:
@@ -63,16 +64,10 @@ class CameraWorld:
         Raises:
             SettingsError: the maps do not match the simulator's.
         """
-        self.inner = inner
+        super().__init__(inner)
         self.vector = vector = inner if isinstance(inner, VectorWorld) else inner.inner
         self.renderer = CameraRenderer(vector.simulator, rig, road_maps, appearance=appearance)
         self.layout = CameraLayout(rig, inner.layout.given, tells_lane)
-        self.row_count, self.action_space = inner.row_count, inner.action_space
-        self.reward_names, self.event_names = inner.reward_names, inner.event_names
-        self.active, self.learn, self.dt = inner.active, inner.learn, inner.dt
-        self.reward, self.reward_terms = inner.reward, inner.reward_terms
-        self.terminated, self.truncated = inner.terminated, inner.truncated
-        self.events = inner.events
         self.observation = torch.zeros(self.row_count, self.layout.width, dtype=torch.uint8)
         images = self.layout.images_of(self.observation)
         self._now, self._before = images[..., :3], images[..., 3:]
@@ -115,10 +110,6 @@ class CameraWorld:
     def advise(self) -> Tensor:
         """See `AdvisedWorld`."""
         return self.inner.advise()
-
-    def check(self) -> None:
-        """See `GuardedWorld`."""
-        self.inner.check()
 
     def state_dict(self) -> dict[str, Tensor]:
         """Everything that changes from step to step, as bytes by name."""

@@ -34,6 +34,7 @@ from torch import Tensor
 from gigalane.core.settings import SettingsError
 from gigalane.sim.events import COLLIDED, OFF_ROAD
 from gigalane.sim.scene import SceneArrays
+from gigalane.worlds.around import WorldAround
 from gigalane.worlds.vector import VectorWorld
 
 INCIDENTS = int(COLLIDED) | int(OFF_ROAD)
@@ -85,7 +86,7 @@ class RewindSettings:
         return math.ceil(self.back_s[1] / self.every_s) + 2
 
 
-class RewindingWorld:
+class RewindingWorld(WorldAround[VectorWorld]):
     """A `World` around the simulator's; everything it shows is the simulator's own memory.
 
     Attributes:
@@ -107,14 +108,9 @@ class RewindingWorld:
         """
         if inner.observation.device.type != "cpu":
             raise SettingsError("rewind: keeps states on the CPU only; train with device cpu")
-        self.inner, self.settings = inner, settings
-        self.row_count, self.layout = inner.row_count, inner.layout
-        self.action_space = inner.action_space
-        self.reward_names, self.event_names = inner.reward_names, inner.event_names
-        self.observation, self.active, self.learn = inner.observation, inner.active, inner.learn
-        self.dt, self.reward, self.reward_terms = inner.dt, inner.reward, inner.reward_terms
-        self.terminated, self.truncated = inner.terminated, inner.truncated
-        self.events = inner.events
+        super().__init__(inner)
+        self.settings = settings
+        self.layout, self.observation = inner.layout, inner.observation
         worlds = inner.simulator.shape[0]
         self._rows = _state_rows(inner)
         depth = settings.depth
@@ -140,14 +136,6 @@ class RewindingWorld:
         self._cut(could_learn, was_active)
         self._keep()
         self._steps += 1
-
-    def check(self) -> None:
-        """Reads what the guard noted of the steps so far.
-
-        Raises:
-            SimulationError: if a number left all bounds.
-        """
-        self.inner.check()
 
     def state_dict(self) -> dict[str, Tensor]:
         """Everything that changes from step to step, as bytes by name."""
