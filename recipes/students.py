@@ -75,7 +75,7 @@ def students(budget: Budget, seeds: int, trials: tuple[Trial, ...]) -> Study:
     """The study; it takes over the number of episodes of the usual trials."""
     own = student_trials(trials[0].settings.episodes)
     arms = tuple(arm if isinstance(arm, StudentArm) else falling(arm, budget) for arm in ARMS)
-    return Study("students", arms, budget, seeds, own, marks=(0.125, 0.25, 0.5, 1.0))
+    return Study("students", arms, budget, seeds, own, marks=(0.25, 0.5, 1.0))
 
 
 if __name__ == "__main__":

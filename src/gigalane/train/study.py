@@ -2,8 +2,9 @@
 
 A study compares ways of learning to drive. Each arm is run once a seed, in a process of its own
 with one thread; what it may spend is counted in samples and in CPU seconds of that process, so
-sharing a machine biases nothing. Policies are kept at fixed marks, shares of either budget, and
-each of them is evaluated on the same unseen worlds. `gigalane.train.study_run` runs a study,
+waiting for a processor costs nothing. (Two busy threads of one core do slow each other: keep the
+load of the machine alike for all arms.) Policies are kept at fixed marks, shares of either budget,
+and each of them is evaluated on the same unseen worlds. `gigalane.train.study_run` runs a study,
 `gigalane.train.study_report` makes its tables and curves.
 
 The learning rate should not depend on where a run ends, because it ends at two places: set
