@@ -7,14 +7,17 @@ The rows of Gigapixel's ablation (arXiv 2606.19641), on our students and in our 
 arm differs from `full` in the one setting it is named after; `before` is the student as it was.
 Every arm is measured in the new look and in the one it was taught in, on a town that nobody
 learned on, in worlds of the same seeds; intervals are over the runs of different seeds. Runs that
-are whole are not repeated, and one that was cut off goes on.
+are whole are not repeated, and one that was cut off goes on, with the same options.
 """
 
 import argparse
 import json
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from gigalane.cli.errors import InputError, one_line_errors
+from gigalane.cli.study_command import keep_options
 from gigalane.core.files import replacing
 from gigalane.evals.evaluate import EvaluateSettings, evaluate
 from gigalane.maps.sources import open_maps
@@ -68,7 +71,7 @@ def camera_policy(name: str) -> CameraPolicy:
     """The student to adapt, as it was."""
     policy = open_subject(name)
     if not isinstance(policy, CameraPolicy):
-        raise SystemExit(f"{name}: does not drive by what it sees; give a camera policy")
+        raise InputError(f"{name}: does not drive by what it sees; give a camera policy")
     return policy
 
 
@@ -95,7 +98,7 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=64, help="of each measurement")
     options = parser.parse_args()
     looks = (options.look, KNOWN)
-    options.out.mkdir(parents=True, exist_ok=True)
+    keep_options(options.out, options, ("seeds", "episodes"))
     measured = {"before": [scores(camera_policy(options.student), looks, options.episodes)]}
     for name, arm in ARMS.items():
         measured[name] = []
@@ -124,4 +127,6 @@ def write(
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors() as outcome:
+        main()
+    sys.exit(outcome.code)

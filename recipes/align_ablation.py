@@ -9,17 +9,20 @@ shuffling. Measured open-loop on frames of towns that are not learned from, and 
 `gigalane evaluate` on four other towns in drawn looks, beside the teacher.
 
 The lane's five numbers are taught as numbers in every arm: they have units and are no features.
-Stops and goes on at any time: what has been measured is not measured again. Writes `table.md` and
-`align_ablation.json`.
+Stops and goes on at any time, with the same options: what has been measured is not measured
+again. Writes `table.md` and `align_ablation.json`.
 """
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gigalane.cli.errors import one_line_errors
+from gigalane.cli.study_command import keep_options
 from gigalane.core.files import replacing
 from gigalane.evals.evaluate import EvaluateSettings, evaluate
 from gigalane.maps.sources import open_maps
@@ -201,7 +204,7 @@ def main() -> None:
     parser.add_argument("--learn-towns", nargs="+", default=list(TOWNS), help="to learn from")
     parser.add_argument("--arms", nargs="+", default=[arm.name for arm in ARMS])
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
+    keep_options(options.out, options, ("seeds", "arms"))
     teacher = load_default()
     rig, fewer = options.rig, max(10, int(options.frames * UNSEEN_SHARE))
     frames = (
@@ -241,4 +244,6 @@ def write(
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors() as outcome:
+        main()
+    sys.exit(outcome.code)

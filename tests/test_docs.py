@@ -2,11 +2,13 @@
 
 import importlib
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from gigalane.cli.main import COMMANDS
 from gigalane.evals.suites import SUITES
 from gigalane.metrics.episodes import EPISODE
 from gigalane.metrics.summary import summarize
@@ -15,6 +17,7 @@ from gigalane.sim.events import EVENT_NAMES
 from gigalane.sim.layout import CONTROL_FEATURES, PARTNER_FEATURES, ROAD_FEATURES
 from gigalane.sim.reward import REWARD_NAMES
 from gigalane.sim.settings import GIVEN_FEATURES, PERSONA_NAMES, SimulatorSettings
+from gigalane.train.comparison import LossWeights
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
@@ -83,6 +86,18 @@ def test_every_reward_term_is_explained():
 def test_every_kind_of_action_is_explained():
     listed = [cell.strip("`") for cell in first_column(section("simulator.md", "Actions"))]
     assert listed == list(ACTION_SPACES)
+
+
+def test_every_command_has_its_section():
+    text = (DOCS / "commands.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## `gigalane (\w+)", text, re.MULTILINE)
+    assert tuple(dict.fromkeys(headings)) == COMMANDS
+
+
+def test_every_loss_of_a_student_is_explained_with_its_weight():
+    cells = re.findall(r"^\| `(\w+)` \|.*\| ([\d.]+)[^|]*\|$",
+                       section("students.md", "Distillation"), re.MULTILINE)  # fmt: skip
+    assert {name: float(weight) for name, weight in cells} == asdict(LossWeights())
 
 
 def test_every_suite_is_listed():

@@ -1,7 +1,11 @@
 """Recipes: studies whose arms differ in exactly what they say, and the coach's sizes."""
 
+from argparse import Namespace
+
 import pytest
 
+from gigalane.cli.errors import InputError
+from gigalane.cli.study_command import keep_options
 from gigalane.sim.settings import PERSONA_NAMES, PersonaSettings
 from gigalane.train.advantage import REFERENCE_STEP
 from gigalane.train.study import Budget, Study, changes, described, standard_trials
@@ -104,6 +108,15 @@ def test_ways_of_teaching_change_what_they_say(recipe):
     assert changed("frozen-trunk") == {"distill.frees_trunk"}
     assert changed("no-slots") == {"distill.losses.slots"}
     assert changed("action") == {f"distill.losses.{n}" for n in ("action", "divergence", "slots")}
+
+
+def test_a_recipes_folder_goes_on_with_more_seeds_and_with_nothing_else(tmp_path):
+    asked = Namespace(out=tmp_path, seeds=2, episodes=64, learn_towns=["town:1"])
+    keep_options(tmp_path, asked)
+    keep_options(tmp_path, Namespace(**{**vars(asked), "seeds": 3}))
+    for change in ({"episodes": 8}, {"learn_towns": ["town:2"]}):
+        with pytest.raises(InputError, match=r"was begun with --(episodes 64|learn-towns)"):
+            keep_options(tmp_path, Namespace(**{**vars(asked), **change}))
 
 
 def test_the_coachs_ablation_asks_the_same_of_all_but_the_script(recipe):

@@ -3,19 +3,21 @@ import re
 import pytest
 
 from gigalane import __version__
+from gigalane.cli import main
 
 COMMANDS = (
-    *("demo", "map import", "map info", "map view", "train", "align", "evaluate", "view"),
-    *("bench", "bench compare", "bench sweep"),
+    *("demo", "map import", "map info", "map view", "train", "distill", "align", "adapt"),
+    *("evaluate", "view", "bench", "bench compare", "bench sweep"),
 )
 
 
 def test_bare_call_and_help_list_every_command(gigalane):
+    assert {command.split()[0] for command in COMMANDS} == set(main.COMMANDS)
     for words in ((), ("--help",), ("-h",), ("help",)):
         answer = gigalane(*words)
         assert answer.code == 0
         assert answer.err == ""
-        for command in ("demo", "map", "train", "evaluate", "view", "bench"):
+        for command in main.COMMANDS:
             assert re.search(rf"^  {command} +\w", answer.out, re.MULTILINE)
 
 
@@ -40,7 +42,7 @@ def test_help_of_every_command_fits_a_terminal_and_has_examples_that_name_it(gig
 def test_every_option_of_a_command_is_explained(gigalane, command):
     text = gigalane(*command.split(), "--help").out
     lines = [line.strip("│ ") for line in text[text.index("options ") :].splitlines()]
-    entries = re.split(r"\n(?=-)", "\n".join(line for line in lines if line.strip("-─")))
+    entries = re.split(r"\n(?=--?[a-z])", "\n".join(line for line in lines if line.strip("-─")))
     assert len(entries) >= 2
     for entry in entries[1:]:
         words = re.sub(r"\(default:[^)]*\)|-{1,2}\w[\w.-]*|[A-Z]{2,}", " ", entry)

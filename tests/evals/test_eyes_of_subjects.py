@@ -7,10 +7,13 @@ from gigalane.core.settings import SettingsError
 from gigalane.evals.evaluate import evaluate
 from gigalane.evals.eyes import world_for
 from gigalane.networks.birdview import BirdviewLayout
+from gigalane.networks.camera_rows import CameraLayout
+from gigalane.policies.camera import CameraPolicy
 from gigalane.policies.coach import CoachPolicy
 from gigalane.render.birdview import BirdviewSettings
+from gigalane.render.camera import load_rig
 from gigalane.sim.control import ACTION_SPACES
-from gigalane.sim.settings import SimulatorSettings
+from gigalane.sim.settings import ObservationSettings, SimulatorSettings
 from gigalane.sim.simulator import Simulator
 from gigalane.worlds.birdview import BirdviewWorld
 from gigalane.worlds.vector import VectorWorld
@@ -37,6 +40,15 @@ def test_each_driver_gets_what_it_drives_by(ring, ring_road, inner, coach, untra
     entities = VectorWorld(Simulator(ring, SimulatorSettings(worlds=2, agents=3)))
     assert world_for(untrained, entities, [ring_road]) is entities
     assert world_for("idm", entities, [ring_road]) is entities
+
+
+def test_others_cannot_be_hidden_from_cameras(ring, ring_road):
+    blind = replace(ObservationSettings(), see_partners=False)
+    worlds = SimulatorSettings(worlds=1, agents=2, observation=blind)
+    inner = VectorWorld(Simulator(ring, worlds))
+    layout = CameraLayout(load_rig("front").resized(12, 8), inner.layout.given)
+    with pytest.raises(SettingsError, match="cameras see whoever is there"):
+        world_for(CameraPolicy(layout, inner.action_space), inner, [ring_road])
 
 
 def test_worlds_that_show_something_else_are_refused(ring_road, inner):

@@ -20,9 +20,9 @@ RIG = load_rig("four").resized(24, 16)
 SETTINGS = CameraSettings(trunk=(32,), eyes=EyeSettings(channels=(8, 16), features=32))
 
 
-def make(rig=RIG, settings=SETTINGS, **options) -> CameraPolicy:
+def make(rig=RIG, settings=SETTINGS, space=SPACE, **options) -> CameraPolicy:
     torch.manual_seed(3)
-    return CameraPolicy(CameraLayout(rig, SHOWN.given, **options), SPACE, settings)
+    return CameraPolicy(CameraLayout(rig, SHOWN.given, **options), space, settings)
 
 
 def driver(**sizes) -> EntityPolicy:
@@ -135,6 +135,13 @@ def test_a_driver_that_is_built_differently_cannot_be_inherited_from():
         make(settings=replace(SETTINGS, trunk=(64,))).inherit(
             driver(), torch.rand(4, SHOWN.width).half()
         )
+
+
+def test_a_driver_of_accelerations_cannot_be_inherited_from():
+    space = ACTION_SPACES["acceleration_steering"]
+    student, teacher = make(space=space), EntityPolicy(SHOWN, space, driver().settings)
+    with pytest.raises(SettingsError, match="give a driver of jerk12"):
+        student.inherit(teacher, torch.rand(4, SHOWN.width).half())
 
 
 def test_sight_has_the_slots_of_the_driver_and_five_numbers():

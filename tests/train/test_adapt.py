@@ -10,6 +10,7 @@ from PIL import Image
 
 from gigalane.core.settings import SettingsError
 from gigalane.maps.sources import open_maps
+from gigalane.networks.backbones import BackboneSettings
 from gigalane.networks.image_encoder import EyeSettings
 from gigalane.policies.camera import CameraPolicy, CameraSettings
 from gigalane.policies.policy import PolicyError
@@ -145,6 +146,16 @@ def test_a_run_goes_on_where_it_stopped_and_only_there(tmp_path, maps, student):
     assert adaptation.pairs == figures(folder)[-1]["samples"]
 
 
+def test_eyes_of_which_nothing_may_learn_are_refused(tmp_path, maps, student):
+    frozen_eyes = CameraPolicy(
+        student.layout, student.action_space, CameraSettings(backbone=BackboneSettings("random"))
+    )
+    with pytest.raises(SettingsError, match="adapt: nothing learns"):
+        run(maps, frozen_eyes, tmp_path / "run", replace(SETTINGS, frees_adapters=False))
+    with pytest.raises(SettingsError, match="adapt: seed and threads"):
+        replace(SETTINGS, threads=-1)
+
+
 def write_pairs(folder, student, count=3):
     writer = PairWriter(folder, RIG)
     rng = np.random.default_rng(0)
@@ -168,6 +179,13 @@ def test_pairs_from_files_are_read_as_they_were_written_and_learned_from(tmp_pat
     told = figures(tmp_path / "run")
     assert [row["samples"] for row in told][-1] == 60
     assert told[-1]["loss"] < told[0]["loss"]
+
+
+def test_more_pairs_than_are_remembered_are_refused(tmp_path, student):
+    pairs = open_pairs(write_pairs(tmp_path / "pairs", student, 17), student.layout.given)
+    target, settings = frozen(student), replace(SETTINGS, pool=16)
+    with pytest.raises(SettingsError, match="17 pairs, but pool is 16; set it to 17"):
+        adapt(Folder(pairs, target), student, target, settings, tmp_path / "run")
 
 
 def spoil(folder, how):

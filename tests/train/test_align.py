@@ -135,7 +135,13 @@ def test_eyes_that_learn_cannot_be_aligned(frames, teacher):
         prepare(frames, None, teacher, BackboneSettings(), 0)
 
 
-@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"minibatch": 1}, {"energy": 0.0}, {"rank": 0.0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"epochs": 0}, {"minibatch": 1}, {"energy": 0.0}, {"rank": 0.0}, {"weight_decay": -1.0}),
+        *({"losses": AlignWeights(lane=-1.0)}, {"losses": AlignWeights(0.0, 0.0, 0.0, 0.0)}),
+    ],
+)
 def test_settings_that_teach_nothing_are_refused(wrong):
     with pytest.raises(SettingsError, match="align:"):
         replace(SETTINGS, **wrong)

@@ -107,6 +107,19 @@ def test_a_folder_of_frames_is_not_written_over_and_takes_only_its_own_sizes(tmp
         writer.add(images[:, :, :, :5], shown)
 
 
+def test_a_recording_that_was_cut_off_is_no_folder_of_frames_and_is_begun_anew(tmp_path):
+    images, shown = pairs(25)
+    writer = FrameWriter(tmp_path, RIG, LAYOUT, 10)
+    writer.add(images, shown)
+    assert shard_of(tmp_path).is_file()
+    with pytest.raises(SettingsError, match="name a folder of paired frames"):
+        open_frames(tmp_path)
+    images, shown = write(tmp_path, 8)
+    frames = open_frames(tmp_path)
+    assert frames.count == 8
+    assert torch.equal(frames.shown(), shown)
+
+
 def test_features_are_computed_once_and_anew_when_anything_changes(tmp_path):
     images, _ = write(tmp_path)
     frames = open_frames(tmp_path)

@@ -1,10 +1,22 @@
+import pytest
 import torch
 
+from gigalane.core.settings import SettingsError
 from gigalane.networks.birdview import BirdviewLayout
 from gigalane.policies.coach import CoachPolicy
+from gigalane.policies.entity import EntityPolicy
+from gigalane.policies.shipped import load_default
 from gigalane.render.birdview import BirdviewSettings
 from gigalane.sim.control import ACTION_SPACES
-from gigalane.train.teachers import CoachTeacher
+from gigalane.train.teachers import CoachTeacher, DriverTeacher
+
+
+@pytest.mark.parametrize("action", ["jerk", "acceleration_steering", "delta_pose"])
+def test_a_driver_that_does_not_choose_among_actions_teaches_nobody(action):
+    shipped = load_default()
+    policy = EntityPolicy(shipped.layout, ACTION_SPACES[action], shipped.settings)
+    with pytest.raises(SettingsError, match=f"acts in {action}; give a driver of jerk12"):
+        DriverTeacher(policy)
 
 
 def test_a_coach_explains_what_it_would_do_and_why():

@@ -93,6 +93,9 @@ def test_runs_are_neither_overwritten_nor_mixed(tmp_path):
     lower_rate = replace(TINY, ppo=replace(TINY.ppo, learning_rate=1e-4))
     with pytest.raises(PolicyError, match=r"another ppo\.learning_rate"):
         train(ToyWorld(), lower_rate, tmp_path, resume=True)
+    told_longer = replace(TINY, guidance=replace(TINY.guidance, samples=7))
+    with pytest.raises(PolicyError, match=r"another guidance\.samples"):
+        train(ToyWorld(), told_longer, tmp_path, resume=True)
     with pytest.raises(PolicyError, match="does not fit this world"):
         train(ToyWorld(32), TINY, tmp_path, resume=True)
     with pytest.raises(PolicyError, match="holds no training state"):

@@ -14,9 +14,8 @@ from rich.console import Console
 from gigalane.cli.arguments import parse
 from gigalane.cli.errors import InputError
 from gigalane.cli.progress import bar
-from gigalane.cli.run_files import BegunRun, refuse_begun
+from gigalane.cli.run_files import BegunRun, changed_options, refuse_begun
 from gigalane.core.files import filling, replacing
-from gigalane.core.settings import differences
 from gigalane.maps.sources import open_maps
 from gigalane.networks.backbones import BackboneSettings
 from gigalane.policies.checkpoint import training_states
@@ -61,7 +60,7 @@ class Align:
     """What looks: `own` (ships with gigalane), `random` (the same, untaught), or a folder with
     config.json and model.safetensors of a DINOv2 or DINOv3; nothing is downloaded."""
     rig: Annotated[str, tyro.conf.arg(metavar="RIG")] = "surround"
-    """Cameras to record with: surround, front, four, six, or a rig file."""
+    """Cameras to record with: surround, surround-small, front, four, six, or a file."""
     map: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MAP [MAP ...]")] = ("town:1-16",)
     """Road files or town:SEED to record on."""
     unseen_map: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MAP [MAP ...]")] = (
@@ -163,9 +162,8 @@ def _resumed(folder: Path, words: Sequence[str]) -> tuple[Align, BackboneSetting
         align=begun.settings(AlignSettings, SETTINGS_FILE, "align"),
     )
     command = parse(Align, words, "align", saved)
-    changed = [name for name in differences(saved, command, "--")
-               if not name.startswith("--align.") and name != "--resume"]  # fmt: skip
-    begun.refuse_changed(changed)
+    names = ("teacher", "frames", "unseen", "record", "backbone", "rig", "map", "unseen_map")
+    begun.refuse_changed(changed_options(saved, command, names))
     return command, backbone
 
 

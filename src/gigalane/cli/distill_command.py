@@ -51,7 +51,7 @@ class Distill:
     """Who teaches: `default` (the shipped driver), `default-coach`, a policy file of either kind,
     or `autopilot`, the script that drives by rules."""
     rig: Annotated[str, tyro.conf.arg(metavar="RIG")] = "surround"
-    """The student's cameras: surround, front, four, six, or a rig file."""
+    """The student's cameras: surround, surround-small, front, four, six, or a file."""
     map: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MAP [MAP ...]")] = ("town:1-16",)
     """Road files or town:SEED; the worlds share them out."""
     resume: bool = False

@@ -1,17 +1,50 @@
-"""The command line of recipes that are studies."""
+"""The command lines of recipes that are studies."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from gigalane.cli.errors import one_line_errors
+from gigalane.cli.errors import InputError, one_line_errors
+from gigalane.core.files import replacing
 from gigalane.train.study import Budget, Study, Trial, standard_trials
 from gigalane.train.study_report import CURVE_FILE, STUDY_FILE, TABLE_FILE
 from gigalane.train.study_run import run_study
+
+OPTIONS_FILE = "options.json"
+
+
+def keep_options(
+    out: Path, options: argparse.Namespace, changeable: Collection[str] = ("seeds",)
+) -> None:
+    """Notes what a recipe was asked for: its folder is only gone on with alike.
+
+    Args:
+        out: folder of the recipe, made if missing.
+        options: of the recipe.
+        changeable: names of those that may differ when it goes on.
+
+    Raises:
+        InputError: the folder was begun with others.
+    """
+    kept = {k: v for k, v in vars(options).items() if k not in {"out", *changeable}}
+    path = out / OPTIONS_FILE
+    out.mkdir(parents=True, exist_ok=True)
+    if path.is_file():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        for name, value in kept.items():
+            if before.get(name, value) != value:
+                option = "--" + name.replace("_", "-")
+                raise InputError(
+                    f"{out}: was begun with {option} {before[name]}; give the same, or name "
+                    "another folder"
+                )
+    with replacing(path) as beside:
+        beside.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
 
 
 def study_command(

@@ -59,7 +59,7 @@ class Train:
     """What it drives by: sets of entities, a picture from above (a coach for students; what is
     not given is then as in recipes/coach.py, small), or cameras and nothing else to learn from."""
     rig: Annotated[str, tyro.conf.arg(metavar="RIG")] = "surround"
-    """Its cameras: surround, front, four, six, or a rig file."""
+    """Its cameras: surround, surround-small, front, four, six, or a file."""
     train: TrainSettings = field(default_factory=TrainSettings)
     world: SimulatorSettings = field(
         default_factory=lambda: SimulatorSettings(worlds=64, agents=32)

@@ -54,7 +54,8 @@ class View:
     follow: Annotated[int | None, tyro.conf.arg(metavar="AGENT")] = None
     """Road user that a film follows; by default the one with the camera, or the whole map."""
     camera: Annotated[str | None, tyro.conf.arg(metavar="[RIG]")] = None
-    """Show what road users see: by rig front (if none is named), four, six, surround or a file."""
+    """Show what road users see: by rig front (if none is named), four, six, surround,
+    surround-small or a file."""
     agent: Annotated[tuple[int, ...], tyro.conf.arg(metavar="K [K ...]")] = ()
     """Road users with a camera; by default those that drive farthest, three in a page."""
     size: Annotated[str | None, tyro.conf.arg(metavar="WxH")] = None

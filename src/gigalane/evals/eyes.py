@@ -41,6 +41,10 @@ def world_for(
     if isinstance(subject, CoachPolicy):
         world = BirdviewWorld(inner, subject.layout.birdview, road_maps)
     if isinstance(subject, CameraPolicy):
+        if not inner.simulator.settings.observation.see_partners:
+            raise SettingsError(
+                "policy: cameras see whoever is there; leave --blind (see_partners=False) out"
+            )
         layout = subject.layout
         world = CameraWorld(inner, layout.rig, road_maps, appearance, tells_lane=layout.tells_lane)
     if not isinstance(subject, str) and subject.layout != world.layout:

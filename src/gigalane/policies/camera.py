@@ -167,6 +167,11 @@ class CameraPolicy(ActorCritic[CameraLayout, CameraSettings]):
                 f"teacher: it is given {theirs[0]} numbers, acts in {theirs[1].name} and has "
                 f"widths {theirs[2:]}; the student {ours[0]}, {ours[1].name} and {ours[2:]}"
             )
+        if self._is_bounded:
+            raise SettingsError(
+                f"teacher: its distributions over {ACTION} are normal, those of cameras Beta; "
+                "give a driver of jerk12"
+            )
         body = driver.actor
         for own, other in (
             (self.given, body.given),

@@ -56,7 +56,7 @@ class AdaptSettings:
         target_share: share of the cars that the frozen student drives; the others are driven by
             who adapts, so that it learns in the states that its own mistakes lead to.
         rollout_steps: steps between two lessons.
-        pool: pairs that are remembered.
+        pool: pairs that are remembered; those of a folder must all find room.
         passes: how often a pair is learned from on average.
         minibatch: pairs an optimiser step.
         learning_rate: of Adam, falling to 0 along half a cosine.
@@ -97,6 +97,8 @@ class AdaptSettings:
             raise SettingsError(
                 "adapt: target_share must be 0 to 1, passes and learning_rate above 0"
             )
+        if min(self.seed, self.threads) < 0:
+            raise SettingsError("adapt: seed and threads must be 0 or more")
 
 
 CHANGEABLE = frozenset({"pairs", "threads", "checkpoint_every_s"})
@@ -189,6 +191,11 @@ class Adaptation:
             part.requires_grad_(settings.frees_planner)
         # The value follows from the slots but enters no loss here.
         student.value_head.requires_grad_(False)
+        if not any(parameter.requires_grad for parameter in student.parameters()):
+            raise SettingsError(
+                "adapt: nothing learns, because these eyes look through a frozen backbone; set "
+                "frees_adapters"
+            )
         self.learner = PoolLearner(
             student, settings.learning_rate, settings.minibatch, settings.passes, settings.seed + 2
         )

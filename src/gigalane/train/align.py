@@ -107,6 +107,11 @@ class AlignSettings:
             raise SettingsError(
                 "align: energy must be above 0 to 1, rank and learning_rate above 0"
             )
+        if min(self.seed, self.weight_decay) < 0:
+            raise SettingsError("align: seed and weight_decay must be 0 or more")
+        weights = vars(self.losses).values()
+        if min(weights) < 0 or not any(weights):
+            raise SettingsError("align: losses must be 0 or more, and one of them more")
 
 
 CHANGEABLE = frozenset({"epochs", "checkpoint_every_s"})

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gigalane.acting.futures import Futures
 from gigalane.core.settings import SettingsError
-from gigalane.networks.distributions import Categorical, Distribution
+from gigalane.networks.distributions import Beta, Categorical, Distribution
 from gigalane.networks.plans import (
     Plans,
     distances,
@@ -123,6 +123,11 @@ def check_weights(weights: LossWeights, teacher: Teacher, student: CameraPolicy)
                 f"{teacher.name} has no {name} to tell; set it to 0"
             )
     plans, proposals = weights.plan or weights.scorer, student.settings.proposals
+    if proposals and "plan" in missing:
+        raise SettingsError(
+            f"losses: the student has {proposals} proposals to learn, but a teacher of kind "
+            f"{teacher.name} has no plan to tell; set proposals to 0"
+        )
     if plans and not proposals:
         raise SettingsError("losses: plan needs a student with proposals; give it 16, say")
     if proposals and not weights.plan:
@@ -188,8 +193,8 @@ def agreement(lesson: Lesson, ours: Distribution) -> Tensor:
     mode = ours.mode()
     if isinstance(ours, Categorical):
         return (mode == lesson.action).float().mean()
-    span = getattr(ours, "span", torch.ones(mode.shape[-1]))
-    return ((mode - lesson.action).abs() <= 0.05 * span).all(-1).float().mean()
+    assert isinstance(ours, Beta)
+    return ((mode - lesson.action).abs() <= 0.05 * ours.span).all(-1).float().mean()
 
 
 @torch.no_grad()

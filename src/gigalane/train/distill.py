@@ -52,7 +52,7 @@ class DistillSettings:
             all to nothing, where the student drives (Gigapixel: 125 M of 150 M).
         losses: what is learned.
         frees_trunk: whether what the student has inherited learns too; otherwise it stays the
-            driver's, and only what sees is learned.
+            driver's, and only what sees is learned. Students of other teachers inherit nothing.
         seed: of the first weights, the world and the shuffling.
         rollout_steps: steps between two lessons.
         every: of so many frames one is kept; where plans are learned, also every how many steps
@@ -98,6 +98,8 @@ class DistillSettings:
             raise SettingsError(f"distill: critical is {self.critical:g}; give 0 to 1, 0.1 say")
         if not 0 <= self.mixed <= 1 or not self.passes > 0 or not self.learning_rate > 0:
             raise SettingsError("distill: mixed must be 0 to 1, passes and learning_rate above 0")
+        if min(self.seed, self.threads) < 0:
+            raise SettingsError("distill: seed and threads must be 0 or more")
 
     def teacher_share(self, frames: int) -> float:
         """Share of the rows that the teacher drives after so many frames."""
@@ -174,6 +176,11 @@ class Distiller:
     ) -> None:
         """Allocates the pool; touches no file."""
         check_weights(settings.losses, teacher, student)
+        if not settings.frees_trunk and not isinstance(teacher, DriverTeacher):
+            raise SettingsError(
+                f"distill: frees_trunk is off, but a student of a teacher of kind {teacher.name} "
+                "inherits nothing and has all to learn; leave it on"
+            )
         self.world, self.settings, self.run_directory = world, settings, run_directory
         self.teacher, self.student = teacher, student
         for policy in (student, getattr(teacher, "policy", student)):

@@ -33,6 +33,8 @@ from gigalane.train.folder_header import read_header
 
 FORMAT = "gigalane paired frames 1"
 HEADER_FILE = "frames.json"
+OWN_SHARDS = "frames-" + 5 * "[0-9]" + ".safetensors"
+"""Names that `FrameWriter` gives."""
 SHARD_ROWS = 2048
 """Frames of a shard as they are written."""
 MOST_BYTES = 2**31
@@ -41,7 +43,7 @@ MOST_SHARDS = 100_000
 
 
 class FrameWriter:
-    """Writes paired frames into a folder, a shard at a time.
+    """Writes paired frames into a folder, a shard at a time; `close` makes it whole.
 
     Attributes:
         folder: where they are written.
@@ -52,7 +54,7 @@ class FrameWriter:
     def __init__(
         self, folder: Path, rig: Rig, layout: ObservationLayout, rows: int = SHARD_ROWS
     ) -> None:
-        """Begins a folder.
+        """Begins a folder; shards that were never closed are taken away.
 
         Args:
             folder: made if missing.
@@ -65,14 +67,13 @@ class FrameWriter:
         """
         if (folder / HEADER_FILE).exists():
             raise SettingsError(f"{folder}: holds paired frames already; name another folder")
-        self.folder, self.layout, self.rows = folder, layout, rows
+        self.folder, self.layout, self.rows, self._rig = folder, layout, rows, rig
         self.shape = CameraLayout(rig, layout.given).image_shape
         self.written = self.count = 0
         self._waiting: list[tuple[Tensor, Tensor]] = []
         folder.mkdir(parents=True, exist_ok=True)
-        header = {"format": FORMAT, "rig": asdict(rig), "layout": asdict(layout)}
-        with replacing(folder / HEADER_FILE) as beside:
-            beside.write_text(json.dumps(header, indent=2) + "\n", encoding="utf-8")
+        for unfinished in folder.glob(OWN_SHARDS):
+            unfinished.unlink()
 
     def add(self, images: Tensor, shown: Tensor) -> None:
         """Takes frames over; whole shards are written at once.
@@ -91,9 +92,12 @@ class FrameWriter:
             self._write(self.rows)
 
     def close(self) -> None:
-        """Writes what is left."""
+        """Writes what is left, and the header: without it nobody opens the folder."""
         if self.count > self.written:
             self._write(self.count - self.written)
+        header = {"format": FORMAT, "rig": asdict(self._rig), "layout": asdict(self.layout)}
+        with replacing(self.folder / HEADER_FILE) as beside:
+            beside.write_text(json.dumps(header, indent=2) + "\n", encoding="utf-8")
 
     def _write(self, rows: int) -> None:
         """Writes a shard of the oldest frames."""

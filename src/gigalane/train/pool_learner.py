@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gigalane.networks.chunks import run_chunks
 from gigalane.networks.layers import has_fast_bf16
+from gigalane.policies.actor_critic import AnyPolicy
 from gigalane.policies.camera import CameraPolicy
 from gigalane.train.run_folder import half_cosine
 
@@ -93,7 +94,7 @@ class PoolLearner:
         return torch.stack([figures for _, figures in results]).sum(0)
 
 
-def prepare_policy(policy: CameraPolicy, threads: int) -> None:
+def prepare_policy(policy: AnyPolicy, threads: int) -> None:
     """Has a policy compute as fast as this machine can.
 
     Args:

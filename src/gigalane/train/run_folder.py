@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from gigalane.core.files import replacing
-from gigalane.core.settings import rebuild
+from gigalane.core.settings import differences, rebuild
 from gigalane.policies.actor_critic import AnyPolicy
 from gigalane.policies.checkpoint import (
     load_training_state,
@@ -37,6 +37,28 @@ def refuse_begun(folder: Path) -> None:
     if training_states(folder):
         reason = "already holds a run; resume it, or name another directory"
         raise PolicyError(str(folder), "", reason)
+
+
+def changed_settings(
+    settings: Any,  # noqa: ANN401
+    saved: Mapping[str, Any],
+    changeable: Collection[str],
+    place: str,
+) -> list[str]:
+    """Names of settings that differ from those of a run and may not, such as "ppo.minibatch".
+
+    Args:
+        settings: those of now.
+        saved: those of the run, as `plain` gave them; one that was not there yet had its default.
+        changeable: names of those that may differ.
+        place: file and name of what was saved, for errors.
+
+    Raises:
+        SettingsError: see `rebuild`.
+    """
+    then = rebuild(type(settings), saved, place)
+    names = {name.replace("-", "_") for name in differences(then, settings)}
+    return sorted(names - set(changeable))
 
 
 def refuse_changed(folder: Path, changed: Sequence[str]) -> None:
@@ -132,8 +154,7 @@ class LessonFolder:
         """
         tensors, facts, _ = load_training_state(self.folder)
         place = f"{self.folder}, settings"
-        now, then = plain(settings), plain(rebuild(type(settings), facts["settings"], place))
-        changed = [name for name in sorted(now.keys() - changeable) if then[name] != now[name]]
+        changed = changed_settings(settings, facts["settings"], changeable, place)
         refuse_changed(self.folder, changed)
         try:
             restore_learning(tensors, self.student, self.optimizer)

@@ -21,6 +21,7 @@ from gigalane.sim.settings import SimulatorSettings
 from gigalane.sim.simulator import Simulator
 from gigalane.train.learners import make_camera_driver, make_coach, make_driver
 from gigalane.train.ranks import ALONE, Ranks
+from gigalane.train.run_folder import refuse_begun
 from gigalane.train.trainer import TrainSettings, train
 from gigalane.worlds.birdview import BirdviewWorld
 from gigalane.worlds.camera import CameraWorld
@@ -67,9 +68,12 @@ def self_play(
 
     Raises:
         SettingsError: the device is missing, or the settings do not fit the maps.
+        PolicyError: see `train`.
         SimulationError: a number left all bounds; a recording of it lies in the run's folder.
     """
     with ranks.agreeing():
+        if not resume and ranks.is_first:
+            refuse_begun(Path(run_directory))
         first, count = ranks.share(world.worlds)
         device = ranks.device(device)
         require_device(device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from gigalane.policies.camera import CameraSettings
 from gigalane.policies.coach import CoachSettings
@@ -61,20 +61,9 @@ class TrainSettings:
             raise ValueError("train: samples and rollout_steps must be at least 1")
         if not (0 < self.discount <= 1 and 0 < self.trace <= 1):
             raise ValueError("train: discount and trace must lie above 0 and up to 1")
-        if self.threads < 0:
-            raise ValueError("train: threads must be 0 (one a core) or more")
+        if min(self.seed, self.threads) < 0:
+            raise ValueError("train: seed and threads must be 0 or more")
 
 
 CHANGEABLE = frozenset({"samples", "threads", "checkpoint_every_s"})
 """Settings that may differ when a run goes on."""
-
-
-def settings_that_differ(saved: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
-    """Names of settings that differ and may not; one that was not saved yet cannot differ."""
-    names: list[str] = []
-    for name in sorted((saved.keys() & now.keys()) - CHANGEABLE):
-        if isinstance(now[name], dict):
-            names += settings_that_differ(saved[name], now[name], f"{prefix}{name}.")
-        elif saved[name] != now[name]:
-            names.append(prefix + name)
-    return names

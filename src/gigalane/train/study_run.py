@@ -39,6 +39,7 @@ from gigalane.render.camera import load_rig
 from gigalane.sim.guard import Guard
 from gigalane.sim.simulator import Simulator
 from gigalane.train.progress import METRICS_FILE, Progress
+from gigalane.train.run_folder import restore_learning
 from gigalane.train.study import (
     AnyArm,
     Arm,
@@ -267,16 +268,7 @@ def _resume(trainer: Trainer, folder: Path) -> float | None:
 def _carry(trainer: Trainer, folder: Path) -> None:
     """Takes weights, Adam's moments and the filter's memory over from the stage before."""
     tensors, facts, _ = load_training_state(folder)
-    weights, moments = {}, trainer.ppo.optimizer.state_dict()
-    for name, tensor in tensors.items():
-        group, rest = name.split("/", 1)
-        if group == "policy":
-            weights[rest] = tensor
-        elif group == "adam":
-            index, moment = rest.split("/")
-            moments["state"].setdefault(int(index), {})[moment] = tensor
-    trainer.policy.load_state_dict(weights)
-    trainer.ppo.optimizer.load_state_dict(moments)
+    restore_learning(tensors, trainer.policy, trainer.ppo.optimizer)
     trainer.filter.running_max = facts["filter_running_max"]
 
 

@@ -15,6 +15,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from gigalane.core.settings import SettingsError
 from gigalane.networks.distributions import Distribution
 from gigalane.policies.camera import Sight, shown_to
 from gigalane.policies.coach import CoachPolicy
@@ -73,7 +74,16 @@ class DriverTeacher:
     name = "driver"
 
     def __init__(self, policy: EntityPolicy) -> None:
-        """Takes the policy as it is."""
+        """Takes the policy as it is.
+
+        Raises:
+            SettingsError: it does not choose among actions.
+        """
+        if not policy.action_space.is_discrete:
+            raise SettingsError(
+                f"teacher: it acts in {policy.action_space.name}; give a driver of jerk12, or a "
+                "coach, whose students act in accelerations and wheel angles"
+            )
         self.policy, self.action_space = policy, policy.action_space
 
     def look(self, world: CameraWorld) -> Tensor:

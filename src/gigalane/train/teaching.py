@@ -25,6 +25,7 @@ from gigalane.sim.settings import ActionName, PersonaSettings, SimulatorSettings
 from gigalane.sim.simulator import Simulator
 from gigalane.train.comparison import check_weights
 from gigalane.train.distill import DistillSettings, distill
+from gigalane.train.run_folder import refuse_begun
 from gigalane.train.selfplay import WORLDS_FILE
 from gigalane.train.teachers import Autopilot, CoachTeacher, DriverTeacher, Teacher
 from gigalane.worlds.birdview import BirdviewWorld
@@ -48,7 +49,7 @@ def open_teacher(name: str) -> Knowing:
     """Who teaches, by the name a person gives it.
 
     Args:
-        name: `default`, `autopilot`, or a policy file of a driver or of a coach.
+        name: `default`, `default-coach`, `autopilot`, or a policy file of a driver or a coach.
 
     Raises:
         SettingsError: it does not know the state.
@@ -59,8 +60,8 @@ def open_teacher(name: str) -> Knowing:
     teacher = open_subject(name)
     if not isinstance(teacher, EntityPolicy | CoachPolicy):
         raise SettingsError(
-            f"teacher {name}: does not drive by the state; give default, autopilot or a file "
-            "that gigalane train wrote"
+            f"teacher {name}: does not drive by the state; give default, default-coach, "
+            "autopilot or a file that gigalane train wrote"
         )
     return teacher
 
@@ -101,6 +102,8 @@ def teach(
         PolicyError: see `distill`.
         SimulationError: a number left all bounds; a recording of it lies in the run's folder.
     """
+    if not resume:
+        refuse_begun(Path(run_directory))
     simulator = Simulator(
         [compile_map(road_map) for road_map in maps],
         replace(world, action=_action_of(teacher, world, eyes)),

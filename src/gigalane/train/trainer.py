@@ -38,6 +38,7 @@ from gigalane.train.ranks import ALONE, Ranks
 from gigalane.train.run_folder import (
     POLICY_FILE,
     SETTINGS_FILE,
+    changed_settings,
     half_cosine,
     learning_tensors,
     plain,
@@ -45,7 +46,7 @@ from gigalane.train.run_folder import (
     refuse_changed,
     restore_learning,
 )
-from gigalane.train.settings import TrainSettings, settings_that_differ
+from gigalane.train.settings import CHANGEABLE, TrainSettings
 from gigalane.train.tally import EpisodeTally
 from gigalane.worlds.world import GuardedWorld, ResumableWorld, World
 
@@ -340,7 +341,8 @@ class Trainer:
         with self.ranks.agreeing():
             if newest != facts["iteration"]:
                 tensors, facts = self._load(newest)
-            changed = settings_that_differ(facts["settings"], plain(self.settings))
+            place = f"{self.run_directory}, settings"
+            changed = changed_settings(self.settings, facts["settings"], CHANGEABLE, place)
             refuse_changed(self.run_directory, changed)
             try:
                 self._restore(tensors, facts)

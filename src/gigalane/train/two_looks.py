@@ -265,8 +265,17 @@ class Folder:
         """Nothing to start."""
 
     def collect(self, pool: PairPool, iteration: int) -> int:
-        """Reads all that the pool holds, once; says how many there are to learn from."""
-        count = min(len(self.pairs.names), pool.capacity)
+        """Reads all of them, once; says how many there are to learn from.
+
+        Raises:
+            SettingsError: the pool does not hold so many.
+        """
+        count = len(self.pairs.names)
+        if count > pool.capacity:
+            raise SettingsError(
+                f"{self.pairs.folder}: {count} pairs, but pool is {pool.capacity}; set it to "
+                f"{count}"
+            )
         for first in range(pool.count, count, CHUNK_ROWS):
             numbers = range(first, min(first + CHUNK_ROWS, count))
             layout = self.target.layout
