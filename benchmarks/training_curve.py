@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gigalane.train.study_curve import Curve, draw_curves
+from gigalane.studies.curve import Curve, draw_curves
 
 FOLDER = Path(__file__).parent / "driver"
 STAGES = ("told", "alone", "again")

@@ -6,7 +6,7 @@
 Every run goes on until it has spent both budgets, so one run answers at equal samples and at
 equal CPU time. A sample is a learner's step: among scripted drivers there are few of them in
 each step of the simulator, so the same samples cost several times the CPU time. The learning
-rate is constant, because runs end at two places. `gigalane.train.study` explains the rest.
+rate is constant, because runs end at two places. `gigalane.studies.study` explains the rest.
 """
 
 import sys
@@ -14,9 +14,9 @@ from dataclasses import replace
 
 from gigalane.cli.study_command import study_command
 from gigalane.sim.settings import PersonaSettings, SimulatorSettings, TrafficSettings
+from gigalane.studies.study import FLAT, Arm, Budget, Stage, Study, Trial
 from gigalane.train.advantage import FilterSettings
 from gigalane.train.ppo import PPOSettings
-from gigalane.train.study import FLAT, Arm, Budget, Stage, Study, Trial
 from gigalane.train.trainer import TrainSettings
 
 LEARNERS = 0.2

@@ -25,10 +25,10 @@ from gigalane.policies.camera import CameraPolicy
 from gigalane.policies.checkpoint import load_policy, training_states
 from gigalane.policies.shipped import open_subject
 from gigalane.render.appearance import UNSEEN_LOOKS, look_named
-from gigalane.train.adapt import AdaptSettings, adapt, frozen
-from gigalane.train.study_report import figure_text, t_interval
-from gigalane.train.teaching import TEACHING_WORLD
-from gigalane.train.two_looks import drive_in_two_looks
+from gigalane.studies.report import figure_text, t_interval
+from gigalane.teach.adapt import AdaptSettings, adapt, frozen
+from gigalane.teach.teaching import TEACHING_WORLD
+from gigalane.teach.two_looks import drive_in_two_looks
 
 TOWNS = ("town:1-16",)
 UNSEEN = ("town:9001",)

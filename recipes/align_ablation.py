@@ -32,11 +32,11 @@ from gigalane.policies.entity import EntityPolicy
 from gigalane.policies.shipped import load_default
 from gigalane.render.appearance import VARIED
 from gigalane.render.camera import load_rig
-from gigalane.train.align import AlignSettings, AlignWeights, align
-from gigalane.train.aligning import UNSEEN_SHARE, prepare
-from gigalane.train.paired_frames import HEADER_FILE, PairedFrames, open_frames
-from gigalane.train.record_frames import RecordSettings, record_frames
-from gigalane.train.study_report import figure_text, t_interval
+from gigalane.studies.report import figure_text, t_interval
+from gigalane.teach.align import AlignSettings, AlignWeights, align
+from gigalane.teach.aligning import UNSEEN_SHARE, prepare
+from gigalane.teach.paired_frames import HEADER_FILE, PairedFrames, open_frames
+from gigalane.teach.record_frames import RecordSettings, record_frames
 
 TOWNS, UNSEEN_TOWNS, TRIAL_TOWNS = ("town:1-16",), ("town:201-204",), ("town:301-304",)
 RESULT_FILE = "result.json"

@@ -12,11 +12,11 @@ import sys
 from dataclasses import replace
 
 from gigalane.cli.study_command import study_command
-from gigalane.train.comparison import LossWeights
-from gigalane.train.distill import DistillSettings
-from gigalane.train.study import Budget, Study, Trial
-from gigalane.train.study_lessons import Lessons, StudentArm, student_trials
-from gigalane.train.teaching import TEACHING_WORLD
+from gigalane.studies.lessons import Lessons, StudentArm, student_trials
+from gigalane.studies.study import Budget, Study, Trial
+from gigalane.teach.comparison import LossWeights
+from gigalane.teach.distill import DistillSettings
+from gigalane.teach.teaching import TEACHING_WORLD
 
 WORLD = replace(TEACHING_WORLD, action="acceleration_steering")
 NOTHING = LossWeights(divergence=0.0, slots=0.0)

@@ -26,7 +26,7 @@ from gigalane.render.renderer import CameraRenderer
 from gigalane.sim.scene import CAR, CYCLIST, PEDESTRIAN, TRUCK
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.sim.simulator import Simulator
-from gigalane.train.image_pairs import PairWriter
+from gigalane.teach.image_pairs import PairWriter
 from gigalane.worlds.vector import VectorWorld
 
 INFO = "nus_infos_mono3d.coco.json"

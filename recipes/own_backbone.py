@@ -35,7 +35,7 @@ from gigalane.render.classes import CLASS_NAMES
 from gigalane.render.renderer import CameraRenderer
 from gigalane.rollout import roll_out
 from gigalane.sim.simulator import Simulator
-from gigalane.train.teaching import TEACHING_WORLD
+from gigalane.teach.teaching import TEACHING_WORLD
 from gigalane.worlds.vector import VectorWorld
 
 TOWNS, UNSEEN_TOWNS = ("town:1-16",), ("town:301-304",)

@@ -5,7 +5,7 @@
 Everything at equal CPU time. A curriculum is a run in stages: each goes on with the policy and
 the optimiser of the one before. Rows of a batch stay 3,200 wherever the number of road users in
 a world changes, so the network works on the same number of rows in every arm. Runs that a
-script of its own wrote into OUT/runs/NAME/seed-K (`gigalane.train.study` has the format) are
+script of its own wrote into OUT/runs/NAME/seed-K (`gigalane.studies.study` has the format) are
 measured and shown beside these.
 """
 
@@ -15,9 +15,9 @@ from dataclasses import replace
 from gigalane.cli.study_command import study_command
 from gigalane.maps.generate import TownSettings
 from gigalane.sim.settings import SimulatorSettings
+from gigalane.studies.study import FLAT, Arm, Budget, Stage, Study, Trial
 from gigalane.train.guidance import GuidanceSettings
 from gigalane.train.ppo import PPOSettings
-from gigalane.train.study import FLAT, Arm, Budget, Stage, Study, Trial
 from gigalane.train.trainer import TrainSettings
 from gigalane.worlds.rewinding import RewindSettings
 

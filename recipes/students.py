@@ -15,13 +15,13 @@ from pathlib import Path
 from gigalane.cli.study_command import study_command
 from gigalane.networks.image_encoder import EyeSettings
 from gigalane.policies.camera import CameraSettings
-from gigalane.train.comparison import LossWeights
-from gigalane.train.distill import DistillSettings
+from gigalane.studies.lessons import Lessons, StudentArm, student_trials
+from gigalane.studies.study import Arm, Budget, Stage, Study, Trial
+from gigalane.teach.comparison import LossWeights
+from gigalane.teach.distill import DistillSettings
 from gigalane.train.learners import make_camera_driver
 from gigalane.train.ppo import PPOSettings
 from gigalane.train.settings import TrainSettings
-from gigalane.train.study import Arm, Budget, Stage, Study, Trial
-from gigalane.train.study_lessons import Lessons, StudentArm, student_trials
 from gigalane.train.trainer import Trainer
 from gigalane.worlds.world import World
 

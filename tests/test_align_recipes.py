@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gigalane.train.align import AlignWeights
+from gigalane.teach.align import AlignWeights
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from gigalane.sim.events import EVENT_NAMES
 from gigalane.sim.layout import CONTROL_FEATURES, PARTNER_FEATURES, ROAD_FEATURES
 from gigalane.sim.reward import REWARD_NAMES
 from gigalane.sim.settings import GIVEN_FEATURES, PERSONA_NAMES, SimulatorSettings
-from gigalane.train.comparison import LossWeights
+from gigalane.teach.comparison import LossWeights
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))

@@ -7,8 +7,8 @@ import pytest
 from gigalane.cli.errors import InputError
 from gigalane.cli.study_command import keep_options
 from gigalane.sim.settings import PERSONA_NAMES, PersonaSettings
+from gigalane.studies.study import Budget, Study, changes, described, standard_trials
 from gigalane.train.advantage import REFERENCE_STEP
-from gigalane.train.study import Budget, Study, changes, described, standard_trials
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from gigalane.networks import dense, sets
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.train.guidance import GuidanceSettings
 from gigalane.train.ppo import PPOSettings
-from gigalane.train.study import FLAT, Arm, Budget, Stage, Study, Trial
+from gigalane.studies.study import FLAT, Arm, Budget, Stage, Study, Trial
 from gigalane.train.trainer import Trainer, TrainSettings
 from gigalane.worlds.world import World
 

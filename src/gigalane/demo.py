@@ -28,12 +28,12 @@ from gigalane.render.appearance import Appearance
 from gigalane.render.camera import load_rig
 from gigalane.sim.recording import Recording
 from gigalane.sim.settings import SCRIPT_NAMES, SimulatorSettings, SpawnSettings, TrafficSettings
-from gigalane.train.distill import DistillSettings
+from gigalane.teach.distill import DistillSettings
+from gigalane.teach.teaching import TEACHING_WORLD, teach
 from gigalane.train.guidance import GuidanceSettings
 from gigalane.train.ppo import PPOSettings
 from gigalane.train.selfplay import self_play
 from gigalane.train.settings import TrainSettings
-from gigalane.train.teaching import TEACHING_WORLD, teach
 from gigalane.viewer.eyes import MOST_BYTES, Eyes, busiest_agents, page_rig, take_pictures
 from gigalane.viewer.map_picture import draw_map
 from gigalane.viewer.recorded_eyes import RecordedEyes

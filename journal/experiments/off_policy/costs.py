@@ -19,8 +19,8 @@ from learner import OffPolicyLearner, OffPolicySettings
 from gigalane.networks.chunks import one_torch_thread
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.train.ppo import PPO, Batch, PPOSettings
-from gigalane.train.study import Stage
-from gigalane.train.study_run import open_world
+from gigalane.studies.study import Stage
+from gigalane.studies.running import open_world
 from gigalane.train.trainer import TrainSettings
 
 REPEATS = 8

@@ -21,9 +21,9 @@ from learner import OffPolicyLearner, OffPolicySettings
 from gigalane.cli.errors import one_line_errors
 from gigalane.networks.chunks import one_torch_thread
 from gigalane.sim.settings import SimulatorSettings
-from gigalane.train.study import Budget, Stage, described
-from gigalane.train.study_marks import MARKS_FILE, Run, Spent, run_folder
-from gigalane.train.study_run import open_world
+from gigalane.studies.study import Budget, Stage, described
+from gigalane.studies.marks import MARKS_FILE, Run, Spent, run_folder
+from gigalane.studies.running import open_world
 from gigalane.train.tally import EpisodeTally
 from gigalane.train.trainer import GuardedWorld, TrainSettings
 

@@ -23,8 +23,8 @@ from gigalane.maps.sources import open_maps
 from gigalane.sim.events import EVENT_NAMES
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.sim.simulator import Simulator
-from gigalane.train.study import Budget, described
-from gigalane.train.study_marks import Run, Spent, run_folder
+from gigalane.studies.study import Budget, described
+from gigalane.studies.marks import Run, Spent, run_folder
 from gigalane.worlds.vector import VectorWorld
 from learner import ShortHorizonLearner, ShortHorizonSettings
 from motion import STATE, WarpStep

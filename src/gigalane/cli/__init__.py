@@ -1,1 +1,1 @@
-"""The command line (floor 10)."""
+"""The command line (floor 12)."""

@@ -21,11 +21,11 @@ from gigalane.policies.checkpoint import training_states
 from gigalane.policies.shipped import open_subject
 from gigalane.render.appearance import look_named
 from gigalane.sim.settings import SimulatorSettings
-from gigalane.train.adapt import TARGET_FILE, AdaptSettings, adapt, frozen
-from gigalane.train.image_pairs import open_pairs
+from gigalane.teach.adapt import TARGET_FILE, AdaptSettings, adapt, frozen
+from gigalane.teach.image_pairs import open_pairs
+from gigalane.teach.teaching import TEACHING_WORLD
+from gigalane.teach.two_looks import Folder, PairSource, drive_in_two_looks
 from gigalane.train.run_folder import SETTINGS_FILE
-from gigalane.train.teaching import TEACHING_WORLD
-from gigalane.train.two_looks import Folder, PairSource, drive_in_two_looks
 
 ADAPTING_WORLD = replace(TEACHING_WORLD, worlds=8)
 """Fewer worlds than students are taught in: every one of them is drawn twice."""

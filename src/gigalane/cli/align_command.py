@@ -22,10 +22,10 @@ from gigalane.policies.checkpoint import training_states
 from gigalane.policies.entity import EntityPolicy
 from gigalane.policies.shipped import open_subject
 from gigalane.render.camera import load_rig
-from gigalane.train.align import AlignSettings, align
-from gigalane.train.aligning import UNSEEN_SHARE, pinned, prepare
-from gigalane.train.paired_frames import PairedFrames, open_frames
-from gigalane.train.record_frames import RecordSettings, record_frames
+from gigalane.teach.align import AlignSettings, align
+from gigalane.teach.aligning import UNSEEN_SHARE, pinned, prepare
+from gigalane.teach.paired_frames import PairedFrames, open_frames
+from gigalane.teach.record_frames import RecordSettings, record_frames
 from gigalane.train.run_folder import SETTINGS_FILE
 from gigalane.train.selfplay import WORLDS_FILE
 

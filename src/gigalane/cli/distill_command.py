@@ -20,11 +20,11 @@ from gigalane.policies.coach import CoachPolicy
 from gigalane.policies.entity import EntityPolicy
 from gigalane.render.camera import load_rig
 from gigalane.sim.settings import SimulatorSettings
-from gigalane.train.comparison import LossWeights
-from gigalane.train.distill import DistillSettings
+from gigalane.teach.comparison import LossWeights
+from gigalane.teach.distill import DistillSettings
+from gigalane.teach.teaching import TEACHING_WORLD, Knowing, open_teacher, teach
 from gigalane.train.run_folder import SETTINGS_FILE
 from gigalane.train.selfplay import WORLDS_FILE
-from gigalane.train.teaching import TEACHING_WORLD, Knowing, open_teacher, teach
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from rich.console import Console
 
 from gigalane.cli.errors import InputError, one_line_errors
 from gigalane.core.files import replacing
-from gigalane.train.study import Budget, Study, Trial, standard_trials
-from gigalane.train.study_report import CURVE_FILE, STUDY_FILE, TABLE_FILE
-from gigalane.train.study_run import run_study
+from gigalane.studies.report import CURVE_FILE, STUDY_FILE, TABLE_FILE
+from gigalane.studies.running import run_study
+from gigalane.studies.study import Budget, Study, Trial, standard_trials
 
 OPTIONS_FILE = "options.json"
 

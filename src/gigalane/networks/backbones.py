@@ -1,7 +1,7 @@
 """Backbones: frozen networks from images to features, and eyes that look through one.
 
 A backbone makes numbers of one image of one camera and is never changed; what drives learns to
-read them (`gigalane.train.align`). Ours is a few convolutions taught to tell classes and
+read them (`gigalane.teach.align`). Ours is a few convolutions taught to tell classes and
 distances in the box world (`recipes/own_backbone.py`); a DINOv2 or DINOv3 comes from a folder
 (`gigalane.networks.dino`).
 

@@ -1,1 +1,1 @@
-"""Pictures and replays (floor 9)."""
+"""Pictures and replays (floor 11)."""

@@ -15,10 +15,10 @@ from gigalane.policies.checkpoint import load_policy, load_training_state, save_
 from gigalane.policies.shipped import load_default
 from gigalane.render.camera import load_rig
 from gigalane.sim.simulator import Simulator
-from gigalane.train.comparison import LossWeights, Saying, compare
-from gigalane.train.distill import _FIGURES, Distiller, DistillSettings
-from gigalane.train.teachers import DriverTeacher
-from gigalane.train.teaching import TEACHING_WORLD, teach
+from gigalane.teach.comparison import LossWeights, Saying, compare
+from gigalane.teach.distill import _FIGURES, Distiller, DistillSettings
+from gigalane.teach.teachers import DriverTeacher
+from gigalane.teach.teaching import TEACHING_WORLD, teach
 from gigalane.worlds.camera import CameraWorld
 from gigalane.worlds.vector import VectorWorld
 

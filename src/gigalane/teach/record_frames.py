@@ -1,7 +1,7 @@
 """Records paired frames from the simulator: the teacher drives, disturbed now and then.
 
 So there are states, too, in which it would not be by itself; looks are drawn anew every few
-steps. See `gigalane.train.paired_frames` for what is written.
+steps. See `gigalane.teach.paired_frames` for what is written.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from gigalane.rollout import roll_out
 from gigalane.sim.guard import Guard
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.sim.simulator import Simulator
-from gigalane.train.paired_frames import FrameWriter, PairedFrames, open_frames
-from gigalane.train.teaching import TEACHING_WORLD
+from gigalane.teach.paired_frames import FrameWriter, PairedFrames, open_frames
+from gigalane.teach.teaching import TEACHING_WORLD
 from gigalane.worlds.camera import CameraWorld
 from gigalane.worlds.vector import VectorWorld
 from gigalane.worlds.world import World

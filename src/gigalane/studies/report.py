@@ -19,9 +19,9 @@ import torch
 
 from gigalane.core.files import replacing
 from gigalane.core.settings import SettingsError
-from gigalane.train.study import Study, changes, described
-from gigalane.train.study_curve import Curve, draw_curves
-from gigalane.train.study_marks import MARKS_FILE, Run, measured, read_evaluation
+from gigalane.studies.curve import Curve, draw_curves
+from gigalane.studies.marks import MARKS_FILE, Run, measured, read_evaluation
+from gigalane.studies.study import Study, changes, described
 
 STUDY_FILE, TABLE_FILE, CURVE_FILE = "study.json", "table.md", "curve.png"
 FIGURES = {

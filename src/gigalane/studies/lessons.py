@@ -16,10 +16,10 @@ from gigalane.policies.camera import CameraPolicy, CameraSettings
 from gigalane.render.appearance import UNSEEN_LOOKS, look_named
 from gigalane.render.camera import load_rig
 from gigalane.sim.settings import SimulatorSettings
-from gigalane.train.distill import DistillSettings
-from gigalane.train.study import Study, Trial, check_name
-from gigalane.train.study_marks import Run, Spent
-from gigalane.train.teaching import TEACHING_WORLD, open_teacher, teach
+from gigalane.studies.marks import Run, Spent
+from gigalane.studies.study import Study, Trial, check_name
+from gigalane.teach.distill import DistillSettings
+from gigalane.teach.teaching import TEACHING_WORLD, open_teacher, teach
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The folder of a run: policies at marks, their cost and scores; see `gigalane.train.study`.
+"""The folder of a run: policies at marks, their cost and scores; see `gigalane.studies.study`.
 
 Every file appears whole or not at all, so a run can be killed at any time.
 """
@@ -17,7 +17,7 @@ from gigalane.core.settings import SettingsError
 from gigalane.policies.actor_critic import AnyPolicy
 from gigalane.policies.checkpoint import read_policy_metadata, save_policy
 from gigalane.policies.policy import PolicyError
-from gigalane.train.study import Budget, Trial, described
+from gigalane.studies.study import Budget, Trial, described
 
 MARKS_FILE = "marks.json"
 FORMAT, VERSION = "gigalane-study-run", 1

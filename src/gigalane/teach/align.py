@@ -8,7 +8,7 @@ no trajectory and no reward. The loss of a batch is
     KL(teacher || student) + w · Σ structure over the slots road, partners and controls,
 
 where structure compares the cosines between the batch's rows in the subspace that holds most of
-the teacher's energy (`gigalane.train.distill_losses`). Ours besides: a third adapter for controls
+the teacher's energy (`gigalane.teach.losses`). Ours besides: a third adapter for controls
 (the paper has two), one for the five numbers of `LANE_NUMBERS`, taught as numbers in every arm,
 and, where asked for, the slots as numbers (regression). What the paper leaves open and we chose:
 w = 1 after averaging over pairs, energy as squared singular values, Adam, batch, epochs.
@@ -34,8 +34,8 @@ from gigalane.networks.backbones import FrozenEyes
 from gigalane.networks.chunks import one_torch_thread
 from gigalane.policies.camera import KNOWN, CameraPolicy, Sight, shown_to
 from gigalane.policies.entity import EntityPolicy
-from gigalane.train import distill_losses as losses
-from gigalane.train.frame_features import FrameFeatures
+from gigalane.teach import losses
+from gigalane.teach.frame_features import FrameFeatures
 from gigalane.train.progress import Progress
 from gigalane.train.ranks import ALONE
 from gigalane.train.run_folder import (
@@ -162,7 +162,7 @@ class Lessons:
 
 
 class Pupil(NamedTuple):
-    """Who learns from what; `gigalane.train.aligning.prepare` makes it.
+    """Who learns from what; `gigalane.teach.aligning.prepare` makes it.
 
     Attributes:
         student: with frozen eyes.

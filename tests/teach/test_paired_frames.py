@@ -9,8 +9,8 @@ from gigalane.core.settings import SettingsError
 from gigalane.networks.backbones import BackboneSettings, FrozenEyes
 from gigalane.render.camera import load_rig
 from gigalane.sim.layout import ObservationLayout
-from gigalane.train.frame_features import FrameFeatures
-from gigalane.train.paired_frames import FrameWriter, open_frames
+from gigalane.teach.frame_features import FrameFeatures
+from gigalane.teach.paired_frames import FrameWriter, open_frames
 
 RIG = load_rig("four").resized(12, 8)
 LAYOUT = ObservationLayout(given=52, road=6, partners=4, controls=2)

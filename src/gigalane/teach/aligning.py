@@ -19,10 +19,10 @@ from gigalane.networks.backbones import (
 from gigalane.networks.camera_rows import CameraLayout
 from gigalane.policies.camera import CameraPolicy, CameraSettings
 from gigalane.policies.entity import EntityPolicy
-from gigalane.train.align import Lessons, Pupil, lessons_of
-from gigalane.train.frame_features import FrameFeatures
-from gigalane.train.paired_frames import PairedFrames
-from gigalane.train.record_frames import check_teacher
+from gigalane.teach.align import Lessons, Pupil, lessons_of
+from gigalane.teach.frame_features import FrameFeatures
+from gigalane.teach.paired_frames import PairedFrames
+from gigalane.teach.record_frames import check_teacher
 
 UNSEEN_SHARE = 0.1
 """What is measured on, as a share of the frames.
@@ -39,7 +39,7 @@ def prepare(
     seed: int,
     on_features: Callable[[float], None] | None = None,
 ) -> Pupil:
-    """Makes a student and what it learns from; see `gigalane.train.align.align`.
+    """Makes a student and what it learns from; see `gigalane.teach.align.align`.
 
     Args:
         frames: what is learned from.

@@ -13,8 +13,8 @@ from gigalane.policies.camera import CameraPolicy, CameraSettings
 from gigalane.policies.coach import bounded
 from gigalane.render.camera import load_rig
 from gigalane.sim.control import ACTION_SPACES
-from gigalane.train.comparison import LossWeights, Saying, compare
-from gigalane.train.teachers import Lesson
+from gigalane.teach.comparison import LossWeights, Saying, compare
+from gigalane.teach.teachers import Lesson
 
 ROWS, GIVEN = 64, 52
 LEFT, STRAIGHT, RIGHT = 6, 7, 8

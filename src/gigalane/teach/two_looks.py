@@ -24,7 +24,7 @@ from gigalane.render.appearance import Appearance
 from gigalane.sim.guard import Guard
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.sim.simulator import Simulator
-from gigalane.train.image_pairs import ImagePairs
+from gigalane.teach.image_pairs import ImagePairs
 from gigalane.worlds.camera import CameraWorld
 from gigalane.worlds.vector import VectorWorld
 

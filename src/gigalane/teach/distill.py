@@ -28,14 +28,14 @@ from gigalane.networks.chunks import one_torch_thread
 from gigalane.policies.camera import CameraPolicy
 from gigalane.render.appearance import VARIED, Appearance
 from gigalane.rollout import roll_out
-from gigalane.train.comparison import LossWeights, Saying, agreement, check_weights, compare
-from gigalane.train.frame_pool import FramePool
-from gigalane.train.pool_learner import PoolLearner, prepare_policy
+from gigalane.teach.comparison import LossWeights, Saying, agreement, check_weights, compare
+from gigalane.teach.frame_pool import FramePool
+from gigalane.teach.pool_learner import PoolLearner, prepare_policy
+from gigalane.teach.teachers import DriverTeacher, Teacher
 from gigalane.train.progress import Progress
 from gigalane.train.ranks import ALONE
 from gigalane.train.run_folder import LessonFolder, plain, refuse_begun
 from gigalane.train.tally import EpisodeTally
-from gigalane.train.teachers import DriverTeacher, Teacher
 from gigalane.worlds.camera import CameraWorld
 
 Method = Literal["dagger", "solo", "cloning"]

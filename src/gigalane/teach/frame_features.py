@@ -19,7 +19,7 @@ from torch import Tensor
 
 from gigalane.core.files import replacing
 from gigalane.networks.backbones import BackboneSettings, FrozenEyes
-from gigalane.train.paired_frames import PairedFrames
+from gigalane.teach.paired_frames import PairedFrames
 
 ROWS = 64
 """Frames that go through the backbone at once."""

@@ -30,7 +30,7 @@ from gigalane.core.files import replacing
 from gigalane.core.settings import SettingsError
 from gigalane.networks.camera_rows import CameraLayout
 from gigalane.render.camera import Rig, rebuild_rig
-from gigalane.train.folder_header import read_header
+from gigalane.teach.folder_header import read_header
 
 FORMAT = "gigalane image pairs 1"
 HEADER_FILE = "pairs.json"

@@ -18,10 +18,10 @@ from gigalane.policies.shipped import load_default
 from gigalane.render.appearance import TEXTURED, VARIED
 from gigalane.render.camera import load_rig
 from gigalane.sim.simulator import Simulator
-from gigalane.train.adapt import Adaptation, AdaptSettings, adapt, frozen, planner_of
-from gigalane.train.image_pairs import PairWriter, open_pairs
-from gigalane.train.teaching import TEACHING_WORLD
-from gigalane.train.two_looks import Folder, PairPool, answers, drive_in_two_looks
+from gigalane.teach.adapt import Adaptation, AdaptSettings, adapt, frozen, planner_of
+from gigalane.teach.image_pairs import PairWriter, open_pairs
+from gigalane.teach.teaching import TEACHING_WORLD
+from gigalane.teach.two_looks import Folder, PairPool, answers, drive_in_two_looks
 from gigalane.worlds.camera import CameraWorld
 from gigalane.worlds.vector import VectorWorld
 

@@ -17,10 +17,10 @@ from gigalane.policies.shipped import load_default
 from gigalane.render.birdview import BirdviewSettings
 from gigalane.render.camera import load_rig
 from gigalane.sim.simulator import Simulator
-from gigalane.train.comparison import LossWeights
-from gigalane.train.distill import Distiller, DistillSettings
-from gigalane.train.teachers import Autopilot
-from gigalane.train.teaching import TEACHING_WORLD, teach
+from gigalane.teach.comparison import LossWeights
+from gigalane.teach.distill import Distiller, DistillSettings
+from gigalane.teach.teachers import Autopilot
+from gigalane.teach.teaching import TEACHING_WORLD, teach
 from gigalane.worlds.camera import CameraWorld
 from gigalane.worlds.vector import VectorWorld
 

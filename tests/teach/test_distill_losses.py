@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gigalane.networks.distributions import Beta, Categorical
-from gigalane.train import distill_losses as losses
+from gigalane.teach import losses
 
 
 def test_divergence_is_the_sum_over_choices_teacher_first():

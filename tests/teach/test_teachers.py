@@ -8,7 +8,7 @@ from gigalane.policies.entity import EntityPolicy
 from gigalane.policies.shipped import load_default
 from gigalane.render.birdview import BirdviewSettings
 from gigalane.sim.control import ACTION_SPACES
-from gigalane.train.teachers import CoachTeacher, DriverTeacher
+from gigalane.teach.teachers import CoachTeacher, DriverTeacher
 
 
 @pytest.mark.parametrize("action", ["jerk", "acceleration_steering", "delta_pose"])

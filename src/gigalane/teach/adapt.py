@@ -31,11 +31,11 @@ from gigalane.core.settings import SettingsError
 from gigalane.networks.chunks import one_torch_thread
 from gigalane.policies.camera import CameraPolicy
 from gigalane.policies.checkpoint import save_policy
-from gigalane.train.pool_learner import PoolLearner, prepare_policy
+from gigalane.teach.pool_learner import PoolLearner, prepare_policy
+from gigalane.teach.two_looks import Answer, PairPool, PairSource, answer
 from gigalane.train.progress import Progress
 from gigalane.train.ranks import ALONE
 from gigalane.train.run_folder import LessonFolder, plain, refuse_begun
-from gigalane.train.two_looks import Answer, PairPool, PairSource, answer
 
 TARGET_FILE = "target.safetensors"
 """The student as it was before: what it is to go on seeing."""

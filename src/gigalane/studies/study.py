@@ -4,8 +4,8 @@ A study compares ways of learning to drive. Each arm is run once a seed, in a pr
 with one thread; what it may spend is counted in samples and in CPU seconds of that process, so
 waiting for a processor costs nothing. (Two busy threads of one core do slow each other: keep the
 load of the machine alike for all arms.) Policies are kept at fixed marks, shares of either budget,
-and each of them is evaluated on the same unseen worlds. `gigalane.train.study_run` runs a study,
-`gigalane.train.study_report` makes its tables and curves.
+and each of them is evaluated on the same unseen worlds. `gigalane.studies.running` runs a study,
+`gigalane.studies.report` makes its tables and curves.
 
 The learning rate should not depend on where a run ends, because it ends at two places: set
 `TrainSettings.samples` far beyond the budget (`FLAT`) for a constant one.
@@ -19,7 +19,7 @@ the study's tables, however it learns; such a guest needs no arm in the study. I
   budget), `samples`, `cpu_seconds`, `policy` (file name)}, in the order they were taken;
 - the policy files that the marks name, as `gigalane.policies.checkpoint.save_policy` writes them.
 
-`gigalane.train.study_marks.Run` writes and reads it. CPU seconds are those of
+`gigalane.studies.marks.Run` writes and reads it. CPU seconds are those of
 `time.process_time` over all that learning takes, cloning and the filling of buffers included;
 compiling maps and kernels, and saving, are left out.
 """
@@ -156,7 +156,7 @@ def check_name(name: str) -> None:
 
 
 class AnyArm(Protocol):
-    """One way of learning: an `Arm`, or a `gigalane.train.study_lessons.StudentArm`."""
+    """One way of learning: an `Arm`, or a `gigalane.studies.lessons.StudentArm`."""
 
     @property
     def name(self) -> str:

@@ -29,7 +29,7 @@ from gigalane.core.settings import SettingsError, rebuild
 from gigalane.networks.camera_rows import CameraLayout
 from gigalane.render.camera import Rig, rebuild_rig
 from gigalane.sim.layout import ObservationLayout
-from gigalane.train.folder_header import read_header
+from gigalane.teach.folder_header import read_header
 
 FORMAT = "gigalane paired frames 1"
 HEADER_FILE = "frames.json"

@@ -18,9 +18,10 @@ from gigalane.maps.generate.settings import TINY_TOWN
 from gigalane.policies.checkpoint import load_policy
 from gigalane.policies.entity import EntityPolicy, EntitySettings
 from gigalane.sim.settings import SimulatorSettings
-from gigalane.train.advantage import FilterSettings
-from gigalane.train.ppo import PPOSettings
-from gigalane.train.study import (
+from gigalane.studies.marks import Run, Spent, run_folder
+from gigalane.studies.report import figure_text, t_interval, t_quantile, tables
+from gigalane.studies.running import run_part, run_study
+from gigalane.studies.study import (
     FLAT,
     Arm,
     Budget,
@@ -31,9 +32,8 @@ from gigalane.train.study import (
     completed,
     described,
 )
-from gigalane.train.study_marks import Run, Spent, run_folder
-from gigalane.train.study_report import figure_text, t_interval, t_quantile, tables
-from gigalane.train.study_run import run_part, run_study
+from gigalane.train.advantage import FilterSettings
+from gigalane.train.ppo import PPOSettings
 from gigalane.train.trainer import Trainer, TrainSettings
 from gigalane.worlds.rewinding import RewindSettings
 

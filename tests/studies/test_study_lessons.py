@@ -8,12 +8,12 @@ from gigalane.networks.image_encoder import EyeSettings
 from gigalane.policies.camera import CameraPolicy, CameraSettings
 from gigalane.policies.checkpoint import load_policy
 from gigalane.render.camera import load_rig
-from gigalane.train.distill import DistillSettings
-from gigalane.train.study import Budget, Study, Trial
-from gigalane.train.study_lessons import Lessons, StudentArm
-from gigalane.train.study_marks import Run, run_folder
-from gigalane.train.study_run import run_study
-from gigalane.train.teaching import TEACHING_WORLD
+from gigalane.studies.lessons import Lessons, StudentArm
+from gigalane.studies.marks import Run, run_folder
+from gigalane.studies.running import run_study
+from gigalane.studies.study import Budget, Study, Trial
+from gigalane.teach.distill import DistillSettings
+from gigalane.teach.teaching import TEACHING_WORLD
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from gigalane.policies.policy import PolicyError
 from gigalane.policies.shipped import load_default
 from gigalane.render.camera import load_rig
 from gigalane.sim.settings import SimulatorSettings
-from gigalane.train.align import AlignSettings, AlignWeights, align, slot_basis
-from gigalane.train.aligning import prepare
-from gigalane.train.paired_frames import open_frames
-from gigalane.train.record_frames import RecordSettings, record_frames
-from gigalane.train.teaching import TEACHING_WORLD
+from gigalane.teach.align import AlignSettings, AlignWeights, align, slot_basis
+from gigalane.teach.aligning import prepare
+from gigalane.teach.paired_frames import open_frames
+from gigalane.teach.record_frames import RecordSettings, record_frames
+from gigalane.teach.teaching import TEACHING_WORLD
 
 RANDOM = BackboneSettings("random", channels=(8, 16))
 WORLD = replace(TEACHING_WORLD, worlds=2, agents=8)

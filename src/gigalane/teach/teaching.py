@@ -23,11 +23,11 @@ from gigalane.render.camera import Rig
 from gigalane.sim.guard import Guard
 from gigalane.sim.settings import ActionName, PersonaSettings, SimulatorSettings, TrafficSettings
 from gigalane.sim.simulator import Simulator
-from gigalane.train.comparison import check_weights
-from gigalane.train.distill import DistillSettings, distill
+from gigalane.teach.comparison import check_weights
+from gigalane.teach.distill import DistillSettings, distill
+from gigalane.teach.teachers import Autopilot, CoachTeacher, DriverTeacher, Teacher
 from gigalane.train.run_folder import refuse_begun
 from gigalane.train.selfplay import WORLDS_FILE
-from gigalane.train.teachers import Autopilot, CoachTeacher, DriverTeacher, Teacher
 from gigalane.worlds.birdview import BirdviewWorld
 from gigalane.worlds.camera import CameraWorld
 from gigalane.worlds.vector import VectorWorld
@@ -81,7 +81,7 @@ def teach(
     on_iteration: Callable[[dict[str, float]], bool | None] | None = None,
     on_student: Callable[[CameraPolicy], object] | None = None,
 ) -> CameraPolicy:
-    """Teaches a camera student on maps; see `gigalane.train.distill.distill`.
+    """Teaches a camera student on maps; see `gigalane.teach.distill.distill`.
 
     Args:
         maps: where to drive; worlds share them out in turn.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from gigalane.core.memory import keep_freed_memory
 from gigalane.networks.chunks import run_chunks
 from gigalane.networks.layers import has_fast_bf16
 from gigalane.policies.actor_critic import AnyPolicy
@@ -101,5 +102,6 @@ def prepare_policy(policy: AnyPolicy, threads: int) -> None:
         policy: any that takes part.
         threads: of its network; 0 is one a core.
     """
+    keep_freed_memory()
     policy.set_precision("bf16" if has_fast_bf16(policy.device) else "fp32")
     policy.threads = threads or torch.get_num_threads()

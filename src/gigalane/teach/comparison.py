@@ -19,13 +19,13 @@ from gigalane.networks.plans import (
     winner_takes_all_loss,
 )
 from gigalane.policies.camera import CameraPolicy, Sight
-from gigalane.train import distill_losses as losses
-from gigalane.train.teachers import Autopilot, DriverTeacher, Lesson, Teacher
+from gigalane.teach import losses
+from gigalane.teach.teachers import Autopilot, DriverTeacher, Lesson, Teacher
 
 
 @dataclass(frozen=True)
 class LossWeights:
-    """How much each loss counts; 0 leaves it out. See `gigalane.train.distill_losses`.
+    """How much each loss counts; 0 leaves it out. See `gigalane.teach.losses`.
 
     Attributes:
         action: the teacher's one action (Roach's L_A).

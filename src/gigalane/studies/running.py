@@ -38,20 +38,8 @@ from gigalane.render.appearance import VARIED
 from gigalane.render.camera import load_rig
 from gigalane.sim.guard import Guard
 from gigalane.sim.simulator import Simulator
-from gigalane.train.progress import METRICS_FILE, Progress
-from gigalane.train.run_folder import restore_learning
-from gigalane.train.study import (
-    AnyArm,
-    Arm,
-    Stage,
-    Study,
-    Trial,
-    changes,
-    completed,
-    described,
-)
-from gigalane.train.study_lessons import StudentArm, take_lessons
-from gigalane.train.study_marks import (
+from gigalane.studies.lessons import StudentArm, take_lessons
+from gigalane.studies.marks import (
     MARKS_FILE,
     Mark,
     Run,
@@ -61,7 +49,19 @@ from gigalane.train.study_marks import (
     run_folder,
     write_evaluation,
 )
-from gigalane.train.study_report import write_report
+from gigalane.studies.report import write_report
+from gigalane.studies.study import (
+    AnyArm,
+    Arm,
+    Stage,
+    Study,
+    Trial,
+    changes,
+    completed,
+    described,
+)
+from gigalane.train.progress import METRICS_FILE, Progress
+from gigalane.train.run_folder import restore_learning
 from gigalane.train.trainer import Trainer
 from gigalane.worlds.camera import CameraWorld
 from gigalane.worlds.rewinding import RewindingWorld

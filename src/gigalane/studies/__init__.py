@@ -1,0 +1,1 @@
+"""Ways of learning side by side, over seeds (floor 10)."""

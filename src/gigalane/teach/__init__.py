@@ -1,0 +1,1 @@
+"""Whoever knows the state teaches who sees (floor 9)."""
