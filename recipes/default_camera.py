@@ -3,10 +3,9 @@
     python recipes/default_camera.py runs/camera [--resume] [--frames 4500000]
 
 The student drives every car of 24 worlds of 40 through one strip all around; its teacher is the
-driver that ships. One thread of a busy machine made 800 frames a second of it, an hour and a half
-in all; two idle cores take an hour. The file that ships remembered 60,000 frames and had its looks
-drawn every eight roll-outs for the first 1.5 million frames, and went on as it is written here: what is
-remembered takes 12 GB.
+driver that ships. One thread of a busy machine made 800 frames a second of it: 97 minutes in all.
+The file that ships remembered 60,000 frames and had its looks drawn every eight roll-outs for the
+first 1.5 million frames, and went on as it is written here; what is remembered takes 12 GB.
 """
 
 import argparse

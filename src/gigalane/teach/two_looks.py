@@ -112,6 +112,10 @@ class PairSource(Protocol):
         ...
 
 
+LOOK_ROLLOUTS = 6
+"""Roll-outs between two changes of the looks: right after one nothing of before is seen."""
+
+
 class TwoLooks:
     """Worlds that are seen in both appearances while student and target drive them.
 
@@ -140,7 +144,7 @@ class TwoLooks:
             road_maps: the simulator's maps in its order.
             student: who adapts; drives by the new images.
             target: its frozen copy; drives by those it knows.
-            looks: the known and the new appearance; each iteration draws another of the kind.
+            looks: the known and the new appearance; others of the kind are drawn now and then.
             steps: between two lessons.
             target_share: share of the rows that the target drives.
             seed: of who drives what.
@@ -166,20 +170,25 @@ class TwoLooks:
     def begin(self, seed: int) -> None:
         """Starts every world anew."""
         self.known.reset(seed)
-        self.new.change_appearance(self.looks[1])  # looks where nobody has looked before
+        self._change_looks(seed)
 
-    def collect(self, pool: PairPool, iteration: int) -> int:
-        """Drives some steps in worlds of another look of either kind."""
-        known, new = (replace(look, seed=look.seed + iteration) for look in self.looks)
+    def _change_looks(self, number: int) -> None:
+        """Has the worlds look different in either look; nothing is remembered of before."""
+        known, new = (replace(look, seed=look.seed + number) for look in self.looks)
         self.known.change_appearance(known)
         # The same seed and the same spread seat the cameras alike in both.
         new = replace(new, camera_shift=known.camera_shift, camera_turn=known.camera_turn)
         self.new.change_appearance(new)
+
+    def collect(self, pool: PairPool, iteration: int) -> int:
+        """Drives some steps; every `LOOK_ROLLOUTS` calls the worlds get other looks."""
+        if iteration % LOOK_ROLLOUTS == 0:
+            self._change_looks(iteration)
         world, added = self.known, 0
         chance = torch.rand(world.row_count, generator=self._generator)
         by_target = chance < self.target_share
         for _ in range(self.steps):
-            rows = world.active.nonzero().squeeze(-1)
+            rows = (world.active & world.learn).nonzero().squeeze(-1)
             actions = torch.zeros(world.row_count, dtype=torch.int64)
             if not world.action_space.is_discrete:
                 actions = torch.zeros(world.row_count, world.action_space.size)
