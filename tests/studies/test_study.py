@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from weights import weights
 
 from gigalane.core.settings import SettingsError
 from gigalane.evals.evaluate import EvaluateSettings
@@ -36,6 +35,7 @@ from gigalane.train.advantage import FilterSettings
 from gigalane.train.ppo import PPOSettings
 from gigalane.train.trainer import Trainer, TrainSettings
 from gigalane.worlds.rewinding import RewindSettings
+from weights import weights
 
 BASE = Stage(
     maps=("town:1",),

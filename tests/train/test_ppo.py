@@ -2,13 +2,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from weights import weights
 
 from gigalane.policies import entity
 from gigalane.policies.entity import EntityPolicy, EntitySettings
 from gigalane.sim.control import ActionSpace
 from gigalane.sim.layout import ObservationLayout
 from gigalane.train.ppo import PPO, Batch, PPOSettings, explained_variance
+from weights import weights
 
 LAYOUT = ObservationLayout(given=6, road=4, partners=2, controls=1)
 COUNT = 500

@@ -6,7 +6,6 @@ import pytest
 import torch
 from rank_threads import RowsOf, ThreadRanks, together
 from toy_world import ToyWorld
-from weights import weights
 
 from gigalane.core.settings import RunError, SettingsError
 from gigalane.policies.checkpoint import training_states
@@ -15,6 +14,7 @@ from gigalane.train.advantage import FilterSettings
 from gigalane.train.ppo import PPO, PPOSettings
 from gigalane.train.ranks import ALONE, joined_ranks
 from gigalane.train.trainer import Trainer, TrainSettings, train
+from weights import weights
 
 ROWS = 64
 TINY = TrainSettings(

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 import torch
 from rank_threads import together
-from weights import weights
 
 from gigalane.maps.compiled_file import save_compiled
 from gigalane.maps.sources import open_maps
@@ -27,6 +26,7 @@ from gigalane.train.ppo import PPOSettings
 from gigalane.train.selfplay import self_play
 from gigalane.train.trainer import TrainSettings
 from reference import maps
+from weights import weights
 
 pytestmark = [
     pytest.mark.slow,

@@ -2,7 +2,6 @@ import json
 from dataclasses import replace
 
 import torch
-from weights import weights
 
 from gigalane.core.settings import rebuild
 from gigalane.maps.sources import open_maps
@@ -20,6 +19,7 @@ from gigalane.train.guidance import GuidanceSettings
 from gigalane.train.ppo import PPOSettings
 from gigalane.train.selfplay import self_play
 from gigalane.train.trainer import TrainSettings
+from weights import weights
 
 
 def whole_and_in_halves(folder, world, settings, **options) -> AnyPolicy:

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 import torch
 from toy_world import TIME_LIMIT, ToyWorld
-from weights import weights
 
 from gigalane.acting.policy import PolicyActor
 from gigalane.policies.checkpoint import load_policy, training_states
@@ -18,6 +17,7 @@ from gigalane.train.ppo import PPOSettings
 from gigalane.train.run_folder import POLICY_FILE
 from gigalane.train.tally import EpisodeTally
 from gigalane.train.trainer import TrainSettings, train
+from weights import weights
 
 TINY = TrainSettings(
     samples=10_000,
