@@ -80,7 +80,7 @@ def scores(policy: CameraPolicy, looks: tuple[str, ...], episodes: int) -> dict[
     found = {}
     for look in looks:
         settings = EvaluateSettings(
-            episodes=episodes, dt=0.3, seed=7, appearance=look_named(look, UNSEEN_LOOKS)
+            episodes=episodes, agents=16, dt=0.3, seed=7, appearance=look_named(look, UNSEEN_LOOKS)
         )
         evaluation = evaluate(look, policy, open_maps(UNSEEN), settings)
         found[look] = evaluation.figures["driving_score"].value
