@@ -15,9 +15,10 @@ import json
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from gigalane.cli.errors import InputError, one_line_errors
-from gigalane.cli.study_command import keep_options
+from gigalane.cli.study_command import asked, keep_options
 from gigalane.core.files import replacing
 from gigalane.evals.evaluate import EvaluateSettings, evaluate
 from gigalane.maps.sources import open_maps
@@ -107,11 +108,14 @@ def main() -> None:
             folder = options.out / name / f"seed-{seed}"
             policy = adapted(folder, settings, options.student, options.look)
             measured[name].append(scores(policy, looks, options.episodes))
-            write(options.out, measured, looks, vars(options))
+            write(options.out, measured, looks, asked(options))
 
 
 def write(
-    out: Path, measured: dict[str, list[dict[str, float]]], looks: tuple[str, ...], said: dict
+    out: Path,
+    measured: dict[str, list[dict[str, float]]],
+    looks: tuple[str, ...],
+    settings: dict[str, Any],
 ) -> None:
     """Writes what has been measured so far."""
     lines = ["| arm | " + " | ".join(f"score, {look}" for look in looks) + " | seeds |"]
@@ -121,7 +125,7 @@ def write(
         lines.append(f"| {name} | {' | '.join(cells)} | {len(runs)} |")
     with replacing(out / "results.md") as beside:
         beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    facts = {"settings": {k: str(v) for k, v in said.items()}, "scores": measured}
+    facts = {"settings": settings, "scores": measured}
     with replacing(out / "results.json") as beside:
         beside.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from gigalane.cli.errors import one_line_errors
-from gigalane.cli.study_command import keep_options
+from gigalane.cli.study_command import asked, keep_options
 from gigalane.core.files import replacing
 from gigalane.evals.evaluate import EvaluateSettings, evaluate
 from gigalane.maps.sources import open_maps
@@ -235,7 +235,7 @@ def write(
         "losses": {arm.name: asdict(arm) for arm in ARMS},
         "teacher": teacher,
         "interval": "95 % t interval over seeds; differences are paired by seed",
-        "settings": {key: value for key, value in vars(options).items() if key != "out"},
+        "settings": asked(options),
     }
     with replacing(options.out / "align_ablation.json") as beside:
         beside.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

@@ -5,6 +5,7 @@ import torch
 from rows_apart import check_rows_apart
 
 from gigalane.core.settings import SettingsError
+from gigalane.networks.backbones import BackboneError, BackboneSettings, open_backbone
 from gigalane.networks.camera_rows import CameraLayout
 from gigalane.networks.image_encoder import EyeSettings
 from gigalane.policies.camera import CameraPolicy, CameraSettings, Sight, shown_to
@@ -117,6 +118,30 @@ def test_shades_are_centred_without_being_written_down():
     for layer in list(encoder.convolutions)[1:]:
         wanted = layer(torch.relu(wanted))
     torch.testing.assert_close(encoder.look(images), torch.relu(wanted), atol=1e-4, rtol=1e-4)
+
+
+def test_eyes_can_begin_with_what_the_own_backbone_knows(tmp_path, monkeypatch):
+    own = open_backbone(BackboneSettings("own"))
+    policy = make(settings=CameraSettings(trunk=(32,), eyes=EyeSettings(begins="own")))
+    policy.open_eyes()
+    first = policy.eyes.convolutions[0].weight
+    assert torch.equal(first[:, :3], own.encoder.convolutions[0].weight)
+    assert not first[:, 3:].any()  # of what was before it makes nothing yet
+    for layer, taught in zip(policy.eyes.convolutions, own.encoder.convolutions, strict=True):
+        assert torch.equal(layer.bias, taught.bias)
+        assert layer is policy.eyes.convolutions[0] or torch.equal(layer.weight, taught.weight)
+    save_policy(policy, tmp_path / "student.safetensors", "fp32")
+    monkeypatch.setattr("gigalane.networks.backbones.OWN_FILE", "missing.safetensors")
+    load_policy(tmp_path / "student.safetensors")  # brings its own weights
+    with pytest.raises(BackboneError, match="this installation holds none"):
+        policy.open_eyes()
+
+
+def test_eyes_that_begin_with_chance_stay_as_they_are():
+    policy = make()
+    before = {name: tensor.clone() for name, tensor in policy.eyes.state_dict().items()}
+    policy.open_eyes()
+    assert all(torch.equal(before[name], t) for name, t in policy.eyes.state_dict().items())
 
 
 def test_a_file_gives_back_the_policy_its_cameras_included(tmp_path):

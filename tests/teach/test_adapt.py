@@ -143,7 +143,7 @@ def test_a_run_goes_on_where_it_stopped_and_only_there(tmp_path, maps, student):
     adaptation.resume()
     assert all(torch.equal(weights[n], t) for n, t in fresh.state_dict().items())
     assert adaptation.iteration == 2
-    assert adaptation.pairs == figures(folder)[-1]["samples"]
+    assert adaptation.samples == figures(folder)[-1]["samples"]
 
 
 def test_eyes_of_which_nothing_may_learn_are_refused(tmp_path, maps, student):

@@ -105,9 +105,9 @@ def test_an_autopilot_teaches_what_to_do(tmp_path, maps, action):
     distiller = Distiller(world, Autopilot(world.action_space), student, settings, tmp_path)
     distiller.collect()
     rows = torch.arange(distiller.pool.count)
-    before = float(distiller._loss(rows)[0].detach())
+    before = float(distiller.loss(rows)[0].detach())
     distiller.improve()
-    assert float(distiller._loss(rows)[0].detach()) < 0.8 * before
+    assert float(distiller.loss(rows)[0].detach()) < 0.8 * before
 
 
 @pytest.mark.parametrize(

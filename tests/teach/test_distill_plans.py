@@ -154,7 +154,7 @@ def test_planning_students_come_nearer_to_where_their_teacher_goes(
 
     def told():
         with torch.no_grad():
-            return dict(zip(_FIGURES, lessons._loss(rows)[1].tolist(), strict=True))
+            return dict(zip(_FIGURES, lessons.loss(rows)[1].tolist(), strict=True))
 
     before = told()
     lessons.improve()
@@ -175,7 +175,7 @@ def test_a_student_that_plans_keeps_its_teachers_actions_beside(tmp_path, tee_ro
 
 def test_a_lone_pupil_plans_among_teachers(tmp_path, tee_road, tee, teacher):
     lessons = distiller(tmp_path, tee_road, tee, teacher, "plans", method="solo", mixed=0.0)
-    lessons.frames = 100  # the teacher's part is over
+    lessons.samples = 100  # the teacher's part is over
     asked = []
     plan = lessons.actor._mixed.student.plan
     lessons.actor._mixed.student.plan = lambda world, rows: (

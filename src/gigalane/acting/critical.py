@@ -12,13 +12,13 @@ from torch import Tensor
 
 from gigalane.acting.mixed import MixedActor
 from gigalane.sim.control import JERK_CHOICES, LATERAL_JERK_CHOICES, ActionSpace
-from gigalane.sim.dynamics import BRAKING_LIMIT
+from gigalane.sim.dynamics import ACCELERATION_LIMIT, BRAKING_LIMIT
 
 _JERKS = JERK_CHOICES[-1] - JERK_CHOICES[0]
 LONGITUDINAL_RANGE = {
     "jerk12": _JERKS,
     "jerk": _JERKS,
-    "acceleration_steering": 2.5 - float(BRAKING_LIMIT),
+    "acceleration_steering": float(ACCELERATION_LIMIT) - float(BRAKING_LIMIT),
     "delta_pose": 4.0,
 }
 """How far the first number of an action reaches: of jerks [m/s³] and accelerations [m/s²] what the

@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -16,6 +17,11 @@ from gigalane.studies.running import run_study
 from gigalane.studies.study import Budget, Study, Trial, standard_trials
 
 OPTIONS_FILE = "options.json"
+
+
+def asked(options: argparse.Namespace) -> dict[str, Any]:
+    """What a recipe was asked for, wherever its folder lies."""
+    return {name: value for name, value in vars(options).items() if name != "out"}
 
 
 def keep_options(
@@ -31,7 +37,7 @@ def keep_options(
     Raises:
         InputError: the folder was begun with others.
     """
-    kept = {k: v for k, v in vars(options).items() if k not in {"out", *changeable}}
+    kept = {name: value for name, value in asked(options).items() if name not in changeable}
     path = out / OPTIONS_FILE
     out.mkdir(parents=True, exist_ok=True)
     if path.is_file():

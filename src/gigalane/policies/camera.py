@@ -127,8 +127,6 @@ class CameraPolicy(ActorCritic[CameraLayout, CameraSettings]):
             if settings.backbone.name
             else ImageEncoder(layout.image_shape, len(KNOWN), settings.eyes)
         )
-        if isinstance(self.eyes, ImageEncoder) and settings.eyes.begins == "own":
-            begin_with_own(self.eyes)
         self.adapters = nn.ModuleDict()
         for name in Sight._fields:
             numbers = len(LANE_NUMBERS) if name == "lane" else width
@@ -145,6 +143,15 @@ class CameraPolicy(ActorCritic[CameraLayout, CameraSettings]):
                 self.action_head.bias.copy_(first_shapes())
         if settings.proposals:  # last, so that the other weights are those of a student without
             self.plan_head = PlanHead(settings.trunk[-1], settings.proposals)
+
+    def open_eyes(self) -> None:
+        """Gives eyes that are to learn what their settings say they begin with.
+
+        Raises:
+            BackboneError: that is the own backbone, and it is not there or of other channels.
+        """
+        if isinstance(self.eyes, ImageEncoder) and self.settings.eyes.begins == "own":
+            begin_with_own(self.eyes)
 
     @torch.no_grad()
     def inherit(self, driver: EntityPolicy, observation: Tensor) -> None:

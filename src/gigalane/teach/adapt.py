@@ -15,9 +15,7 @@ weight; 1 is chosen.
 
 from __future__ import annotations
 
-import math
 import os
-import time
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -28,14 +26,12 @@ import torch
 from torch import Tensor, nn
 
 from gigalane.core.settings import SettingsError
-from gigalane.networks.chunks import one_torch_thread
 from gigalane.policies.camera import CameraPolicy
 from gigalane.policies.checkpoint import save_policy
-from gigalane.teach.pool_learner import PoolLearner, prepare_policy
+from gigalane.teach.pool_learner import prepare_policy
+from gigalane.teach.pool_lessons import PoolLessons
 from gigalane.teach.two_looks import Answer, PairPool, PairSource, answer
-from gigalane.train.progress import Progress
-from gigalane.train.ranks import ALONE
-from gigalane.train.run_folder import LessonFolder, plain, refuse_begun
+from gigalane.train.run_folder import plain, refuse_begun
 
 TARGET_FILE = "target.safetensors"
 """The student as it was before: what it is to go on seeing."""
@@ -134,17 +130,7 @@ def adapt(
     """
     adaptation = Adaptation(source, student, target, settings, Path(run_directory))
     adaptation.resume() if resume else adaptation.begin(names or {})
-    progress = Progress(adaptation.run_directory, settings.pairs, adaptation.iteration)
-    with one_torch_thread(), ALONE.stop_signals() as stop, progress:
-        while adaptation.pairs < settings.pairs:
-            adaptation.collect()
-            adaptation.improve()
-            figures = adaptation.figures()
-            progress.report(figures)
-            adaptation.save_if_due()
-            if (on_iteration is not None and on_iteration(figures)) or stop.is_set():
-                break
-        adaptation.save()
+    adaptation.run(on_iteration)
     return student
 
 
@@ -162,16 +148,18 @@ def planner_of(student: CameraPolicy) -> tuple[nn.Module, ...]:
     return *student.inherited, *plans
 
 
-class Adaptation:
-    """The parts of an iteration and what lives from one to the next.
+_FIGURES = ("loss", "slots", "divergence", "agreement")
+"""What an optimiser step tells of itself."""
+
+
+class Adaptation(PoolLessons[AdaptSettings, PairPool]):
+    """Lessons in which a student is held to what it was before; see `PoolLessons`.
 
     Attributes:
-        student: what learns.
-        target: what it was before.
-        pairs: pairs learned from so far.
-        iteration: iterations done.
-        elapsed_s: time spent in them [s].
+        target: what it was.
     """
+
+    kind, unit, changeable, told = "adapt", "pairs", CHANGEABLE, _FIGURES
 
     def __init__(
         self,
@@ -182,8 +170,6 @@ class Adaptation:
         run_directory: Path,
     ) -> None:
         """Chooses what learns and allocates the pool; touches no file."""
-        self.source, self.student, self.target = source, student, target
-        self.settings, self.run_directory = settings, run_directory
         for policy in (student, target):
             prepare_policy(policy, settings.threads)
         student.adapters.requires_grad_(settings.frees_adapters)
@@ -196,29 +182,24 @@ class Adaptation:
                 "adapt: nothing learns, because these eyes look through a frozen backbone; set "
                 "frees_adapters"
             )
-        self.learner = PoolLearner(
-            student, settings.learning_rate, settings.minibatch, settings.passes, settings.seed + 2
-        )
-        self.folder = LessonFolder(
-            run_directory, student, self.learner.optimizer, settings.checkpoint_every_s
-        )
+        super().__init__(student, settings, run_directory)
+        self.source, self.target = source, target
         self.pool = PairPool(settings.pool, source.layout_width, student)
-        self.pairs = self.iteration = 0
-        self.elapsed_s = 0.0
 
-    # The parts of an iteration, in order.
+    def begin(self, names: Mapping[str, Any]) -> None:
+        """Starts a run in an empty directory."""
+        refuse_begun(self.run_directory)
+        self.restart(self.settings.seed)
+        save_policy(self.target, self.run_directory / TARGET_FILE, "fp32")
+        self.folder.begin({"adapt": plain(self.settings), **names})
 
-    def collect(self) -> None:
+    def restart(self, seed: int) -> None:
+        """Has the source of pairs begin anew."""
+        self.source.begin(seed)
+
+    def gather(self) -> int:
         """Gets new pairs."""
-        self._started = time.perf_counter()
-        self._added = self.source.collect(self.pool, self.iteration)
-        self._collected = time.perf_counter()
-
-    def improve(self) -> None:
-        """Takes as many optimiser steps as the new pairs are worth."""
-        done = self.pairs / self.settings.pairs
-        learned = self.learner.learn(self.loss, self.pool.count, self._added, done)
-        self._learned = torch.zeros(len(_FIGURES)) if learned is None else learned
+        return self.source.collect(self.pool, self.iteration)
 
     def loss(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss over pairs of the pool, and the figures of `_FIGURES`."""
@@ -236,61 +217,3 @@ class Adaptation:
             agrees = same.flatten(1).all(1) if same.dim() > 1 else same
             figures = [loss, features.mean(), plans.mean(), agrees.float().mean()]
         return loss, torch.stack(figures).detach()
-
-    def figures(self) -> dict[str, float]:
-        """Closes the iteration: counts it and reads its figures."""
-        duration = time.perf_counter() - self._started
-        self.iteration += 1
-        self.pairs += self._added
-        self.elapsed_s += duration
-        learned = dict(zip(_FIGURES, self._learned.tolist(), strict=True))
-        if not math.isfinite(learned["loss"]):
-            raise FloatingPointError(
-                f"{self.run_directory}: iteration {self.iteration}: the loss is "
-                f"{learned['loss']}; the last saved state is whole: adapt anew with a lower "
-                "learning_rate"
-            )
-        return {
-            "iteration": self.iteration,
-            "samples": self.pairs,
-            "samples_per_s": self._added / duration,
-            "elapsed_s": self.elapsed_s,
-            "seconds/collect": self._collected - self._started,
-            "seconds/learn": duration - (self._collected - self._started),
-            "learning_rate": self.learner.learning_rate,
-            **learned,
-        }
-
-    # Beginning, saving and going on.
-
-    def begin(self, names: Mapping[str, Any]) -> None:
-        """Starts a run in an empty directory."""
-        refuse_begun(self.run_directory)
-        self.source.begin(self.settings.seed)
-        save_policy(self.target, self.run_directory / TARGET_FILE, "fp32")
-        self.folder.begin({"adapt": plain(self.settings), **names})
-
-    def resume(self) -> None:
-        """Goes on from the newest state that is whole; worlds begin anew."""
-        facts = self.folder.resume(self.settings, CHANGEABLE)
-        self.iteration, self.pairs = facts["iteration"], facts["pairs"]
-        self.elapsed_s = facts["elapsed_s"]
-        # A seed not used before: repeating the first pairs would teach nothing new.
-        self.source.begin(self.settings.seed + self.iteration)
-        self.learner.shuffler.manual_seed(self.settings.seed + 2 + self.iteration)
-
-    def save_if_due(self) -> None:
-        """Saves if the last time is `checkpoint_every_s` ago."""
-        if self.folder.is_due:
-            self.save()
-
-    def save(self) -> None:
-        """Writes the state of the lessons, and the student as it is now."""
-        settings = plain(self.settings)
-        counts = {"pairs": self.pairs}
-        facts = {**counts, "elapsed_s": self.elapsed_s, "settings": settings}
-        self.folder.save(self.iteration, facts, {**counts, "adapt": settings})
-
-
-_FIGURES = ("loss", "slots", "divergence", "agreement")
-"""What an optimiser step tells of itself."""

@@ -10,9 +10,7 @@ world, teachers the others. *Cloning* (`cloning`): teachers drive, the student o
 
 from __future__ import annotations
 
-import math
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,17 +22,15 @@ from torch import Tensor
 from gigalane.acting.futures import RememberedFutures
 from gigalane.acting.mixed import Mixed, MixedActor, MixedPlanActor
 from gigalane.core.settings import SettingsError
-from gigalane.networks.chunks import one_torch_thread
 from gigalane.policies.camera import CameraPolicy
 from gigalane.render.appearance import VARIED, Appearance
 from gigalane.rollout import roll_out
 from gigalane.teach.comparison import LossWeights, Saying, agreement, check_weights, compare
 from gigalane.teach.frame_pool import FramePool
-from gigalane.teach.pool_learner import PoolLearner, prepare_policy
+from gigalane.teach.pool_learner import prepare_policy
+from gigalane.teach.pool_lessons import PoolLessons
 from gigalane.teach.teachers import DriverTeacher, Teacher
-from gigalane.train.progress import Progress
-from gigalane.train.ranks import ALONE
-from gigalane.train.run_folder import LessonFolder, plain, refuse_begun
+from gigalane.train.run_folder import plain, refuse_begun
 from gigalane.train.tally import EpisodeTally
 from gigalane.worlds.camera import CameraWorld
 
@@ -141,30 +137,22 @@ def distill(
     """
     distiller = Distiller(world, teacher, student, settings, Path(run_directory))
     distiller.resume() if resume else distiller.begin()
-    progress = Progress(distiller.run_directory, settings.frames, distiller.iteration)
-    with one_torch_thread(), ALONE.stop_signals() as stop, progress:
-        while distiller.frames < settings.frames:
-            distiller.collect()
-            distiller.improve()
-            figures = distiller.figures()
-            progress.report(figures)
-            distiller.save_if_due()
-            if (on_iteration is not None and on_iteration(figures)) or stop.is_set():
-                break
-        distiller.save()
+    distiller.run(on_iteration)
     return student
 
 
-class Distiller:
-    """The parts of an iteration and what lives from one to the next.
+_FIGURES = ("loss", "divergence", "slots", "lane", "agreement", "plan", "plan_chosen")
+"""What an optimiser step tells of itself."""
+
+
+class Distiller(PoolLessons[DistillSettings, FramePool]):
+    """Lessons in which a teacher says what it would have done; see `PoolLessons`.
 
     Attributes:
-        student: what learns.
         teacher: what is learned.
-        frames: frames learned from so far.
-        iteration: iterations done.
-        elapsed_s: time spent in them [s].
     """
+
+    kind, unit, changeable, told = "distill", "frames", CHANGEABLE, _FIGURES
 
     def __init__(
         self,
@@ -181,53 +169,55 @@ class Distiller:
                 f"distill: frees_trunk is off, but a student of a teacher of kind {teacher.name} "
                 "inherits nothing and has all to learn; leave it on"
             )
-        self.world, self.settings, self.run_directory = world, settings, run_directory
-        self.teacher, self.student = teacher, student
         for policy in (student, getattr(teacher, "policy", student)):
             prepare_policy(policy, settings.threads)
         for part in student.inherited:
             part.requires_grad_(settings.frees_trunk)
-        self.learner = PoolLearner(
-            student, settings.learning_rate, settings.minibatch, settings.passes, settings.seed + 2
-        )
-        self.folder = LessonFolder(
-            run_directory, student, self.learner.optimizer, settings.checkpoint_every_s
-        )
+        super().__init__(student, settings, run_directory)
+        self.world, self.teacher = world, teacher
         self.actor, futures = _seated(world, teacher, student)
         self.pool = FramePool(
             world, self.actor, settings.pool, settings.every, settings.seed + 1, futures,
             settings.critical,
         )  # fmt: skip
         self.tally = EpisodeTally(world)
-        self.frames = self.iteration = 0
-        self.elapsed_s = 0.0
 
-    # The parts of an iteration, in order.
+    def begin(self) -> None:
+        """Starts a run in an empty directory."""
+        refuse_begun(self.run_directory)
+        self.restart(self.settings.seed)
+        if isinstance(self.teacher, DriverTeacher):
+            shown = self.world.vector.observation[self.world.active]
+            self.student.inherit(self.teacher.policy, shown)
+        self.folder.begin(
+            {
+                "distill": plain(self.settings),
+                "rows": self.world.row_count,
+                "parameters": sum(p.numel() for p in self.learner.parameters),
+                "threads": self.student.threads,
+            }
+        )
 
-    def collect(self) -> None:
+    def restart(self, seed: int) -> None:
+        """Has all worlds begin anew."""
+        self.world.reset(seed)
+
+    def gather(self) -> int:
         """Lets student and teacher drive for `rollout_steps` steps; now and then looks change."""
-        self._started = time.perf_counter()
         settings = self.settings
         if self.iteration % LOOK_ROLLOUTS == 0:
             look = replace(settings.appearance, seed=settings.appearance.seed + self.iteration)
             self.world.change_appearance(look)
-        self.share = settings.teacher_share(self.frames)
+        self.share = settings.teacher_share(self.samples)
         if settings.method == "solo":
             agents = self.world.vector.simulator.shape[1]
             self.pool.rows = torch.arange(self.world.row_count) % agents == 0
         self.actor.mix(self.share, self.learner.shuffler, self.pool.rows)
         before = self.pool.added
         roll_out(self.world, self.actor, settings.rollout_steps, self.pool, self.tally)
-        self._added = self.pool.added - before
-        self._collected = time.perf_counter()
+        return self.pool.added - before
 
-    def improve(self) -> None:
-        """Takes as many optimiser steps as the new frames are worth."""
-        done = self.frames / self.settings.frames
-        learned = self.learner.learn(self._loss, self.pool.count, self._added, done)
-        self._learned = torch.zeros(len(_FIGURES)) if learned is None else learned
-
-    def _loss(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def loss(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss over frames of the pool, and the figures of `_FIGURES`."""
         pool, student = self.pool, self.student
         lesson = self.teacher.explain(pool.shown[rows])
@@ -250,70 +240,10 @@ class Distiller:
         self.world.check()
         counted = self.tally.read()
         counted.pop("samples")
-        duration = time.perf_counter() - self._started
-        self.iteration += 1
-        self.frames += self._added
-        self.elapsed_s += duration
-        learned = dict(zip(_FIGURES, self._learned.tolist(), strict=True))
+        figures = super().figures()
         if not self.student.settings.proposals:
-            del learned["plan"], learned["plan_chosen"]
-        if not math.isfinite(learned["loss"]):
-            raise FloatingPointError(
-                f"{self.run_directory}: iteration {self.iteration}: the loss is "
-                f"{learned['loss']}; the last saved state is whole: teach anew with a lower "
-                "learning_rate"
-            )
-        return {
-            "iteration": self.iteration,
-            "samples": self.frames,
-            "samples_per_s": self._added / duration,
-            "elapsed_s": self.elapsed_s,
-            "seconds/collect": self._collected - self._started,
-            "seconds/learn": duration - (self._collected - self._started),
-            "learning_rate": self.learner.learning_rate,
-            "teacher_share": self.share,
-            **learned,
-            **counted,
-        }
-
-    # Beginning, saving and going on.
-
-    def begin(self) -> None:
-        """Starts a run in an empty directory."""
-        refuse_begun(self.run_directory)
-        self.world.reset(self.settings.seed)
-        if isinstance(self.teacher, DriverTeacher):
-            shown = self.world.vector.observation[self.world.active]
-            self.student.inherit(self.teacher.policy, shown)
-        self.folder.begin(
-            {
-                "distill": plain(self.settings),
-                "rows": self.world.row_count,
-                "parameters": sum(p.numel() for p in self.learner.parameters),
-                "threads": self.student.threads,
-            }
-        )
-
-    def resume(self) -> None:
-        """Goes on from the newest state that is whole; worlds begin anew."""
-        facts = self.folder.resume(self.settings, CHANGEABLE)
-        self.iteration, self.frames = facts["iteration"], facts["frames"]
-        self.elapsed_s = facts["elapsed_s"]
-        # A seed not used before: repeating the first frames would teach nothing new.
-        self.world.reset(self.settings.seed + self.iteration)
-        self.learner.shuffler.manual_seed(self.settings.seed + 2 + self.iteration)
-
-    def save_if_due(self) -> None:
-        """Saves if the last time is `checkpoint_every_s` ago."""
-        if self.folder.is_due:
-            self.save()
-
-    def save(self) -> None:
-        """Writes the state of the lessons, and the student as it is now."""
-        settings = plain(self.settings)
-        counts = {"frames": self.frames}
-        facts = {**counts, "elapsed_s": self.elapsed_s, "settings": settings}
-        self.folder.save(self.iteration, facts, {**counts, "distill": settings})
+            del figures["plan"], figures["plan_chosen"]
+        return {**figures, "teacher_share": self.share, **counted}
 
 
 def _seated(
@@ -327,7 +257,3 @@ def _seated(
         if student.settings.drives == "plans":
             return MixedPlanActor(world, student, teacher, futures), futures
     return MixedActor(student, teacher, world.row_count), futures
-
-
-_FIGURES = ("loss", "divergence", "slots", "lane", "agreement", "plan", "plan_chosen")
-"""What an optimiser step tells of itself."""

@@ -100,6 +100,7 @@ def teach(
     Raises:
         SettingsError: the teacher does not fit the worlds, or the settings not the maps.
         PolicyError: see `distill`.
+        BackboneError: the student is to begin with a backbone that is not there.
         SimulationError: a number left all bounds; a recording of it lies in the run's folder.
     """
     if not resume:
@@ -122,6 +123,8 @@ def teach(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         student = CameraPolicy(camera_world.layout, knowing.action_space, sizes)
+    if not resume:
+        student.open_eyes()
     check_weights(settings.losses, knowing, student)
     if on_student is not None:
         on_student(student)

@@ -40,8 +40,11 @@ def make_camera_driver(world: World, settings: TrainSettings) -> CameraPolicy:
 
     Raises:
         SettingsError: it is to propose plans, which no reward speaks of.
+        BackboneError: it is to begin with a backbone that is not there.
     """
     assert isinstance(world.layout, CameraLayout)
     if settings.camera.proposals:
         raise SettingsError("camera: proposals need a teacher; leave them out, or use distill")
-    return CameraPolicy(world.layout, world.action_space, settings.camera)
+    driver = CameraPolicy(world.layout, world.action_space, settings.camera)
+    driver.open_eyes()
+    return driver
