@@ -25,7 +25,12 @@ from gigalane.train.settings import TrainSettings
 from gigalane.train.trainer import Trainer
 from gigalane.worlds.world import World
 
-BASE = Lessons()
+EYES = EyeSettings(pooled=0)
+BASE = Lessons(distill=DistillSettings(recolour=0.0), student=CameraSettings(eyes=EYES))
+"""Plain: what is added to it is tried apart below. `gigalane distill` has both by default."""
+
+
+POOLED = CameraSettings()
 
 
 def taught(**changes: object) -> Lessons:
@@ -41,7 +46,7 @@ def pixel_trainer(world: World, settings: TrainSettings, run_directory: Path) ->
 PIXELS = Stage(
     maps=BASE.maps,
     world=BASE.world,
-    train=TrainSettings(ppo=PPOSettings(minibatch=512)),
+    train=TrainSettings(ppo=PPOSettings(minibatch=512), camera=BASE.student),
     learner=pixel_trainer,
     rig=BASE.rig,
 )
@@ -54,8 +59,11 @@ ARMS = (
     StudentArm(
         "own-eyes",
         "convolutions begin as the own backbone",
-        replace(BASE, student=CameraSettings(eyes=EyeSettings(begins="own"))),
+        replace(BASE, student=CameraSettings(eyes=replace(EYES, begins="own"))),
     ),
+    StudentArm("pooled", "what any cell sees comes out besides", replace(BASE, student=POOLED)),
+    StudentArm("recoloured", "shades of frames are pushed about", taught(recolour=0.3)),
+    StudentArm("both", "pooled and recoloured", replace(taught(recolour=0.3), student=POOLED)),
     StudentArm("critical", "only frames at which both would differ", taught(critical=0.1)),
     StudentArm("frozen-trunk", "what is inherited stays as it is", taught(frees_trunk=False)),
     StudentArm("action", "told one action only", taught(losses=LossWeights.for_autopilot())),

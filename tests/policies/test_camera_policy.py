@@ -102,7 +102,7 @@ def test_slots_begin_at_what_the_driver_is_usually_shown():
     for adapter in policy.adapters.values():
         torch.nn.init.zeros_(adapter.weight)
         torch.nn.init.zeros_(adapter.bias)
-    sight = policy.see(torch.rand(3, 32))
+    sight = policy.see(torch.rand(3, policy.eyes.features))
     torch.testing.assert_close(sight.road[0], shown_to(teacher, shown).road.mean(0))
 
 

@@ -178,7 +178,10 @@ def test_what_nobody_hands_down_cannot_stay_as_it_is(tmp_path, maps):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"frames": 0}, {"mixed": 2.0}, {"pool": 8}, {"passes": 0.0}, {"threads": -1}, {"seed": -1}],
+    [
+        *({"frames": 0}, {"mixed": 2.0}, {"pool": 8}, {"passes": 0.0}, {"threads": -1}),
+        *({"seed": -1}, {"recolour": -0.1}, {"recolour": 1.5}),
+    ],
 )
 def test_settings_that_teach_nothing_are_refused(wrong):
     with pytest.raises(SettingsError, match="distill:"):
@@ -188,6 +191,32 @@ def test_settings_that_teach_nothing_are_refused(wrong):
 def test_the_teachers_part_of_the_driving_falls_to_nothing():
     settings = replace(SETTINGS, frames=1000, mixed=0.5)
     assert [settings.teacher_share(n) for n in (0, 250, 500, 900)] == [1.0, 0.5, 0.0, 0.0]
+
+
+def test_frames_are_kept_in_other_shades_and_nothing_else_is_touched(tmp_path, maps):
+    pools = []
+    for recolour in (0.0, 0.3):
+        simulator = Simulator(maps, WORLD, seed=3)
+        world = CameraWorld(VectorWorld(simulator), RIG, maps)
+        world.reset(5)
+        torch.manual_seed(0)
+        student = CameraPolicy(world.layout, world.action_space, EYES)
+        settings = replace(SETTINGS, losses=LossWeights.for_autopilot(), recolour=recolour)
+        script = Autopilot(world.action_space)
+        lessons = Distiller(world, script, student, settings, tmp_path)
+        lessons.collect()  # at first the script drives, whatever the student sees
+        pools.append(lessons.pool)
+    true, other = pools
+    assert true.count == other.count > 0
+    layout = student.layout
+    before, after = (layout.images_of(pool.seen[: pool.count]).float() for pool in pools)
+    assert ((after - before).abs() > 1).float().mean() > 0.8
+    for one, two in zip(before.flatten(1), after.flatten(1), strict=True):
+        assert torch.corrcoef(torch.stack([one, two]))[0, 1] > 0.6  # the same picture
+    for name in ("shown", "lane"):
+        assert torch.equal(getattr(true, name)[: true.count], getattr(other, name)[: true.count])
+    assert torch.equal(layout.given_of(true.seen[: true.count]),
+                       layout.given_of(other.seen[: true.count]))  # fmt: skip
 
 
 def test_critical_frames_alone_are_fewer_and_the_rest_is_as_before(tmp_path, maps, teacher):

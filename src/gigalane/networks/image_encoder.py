@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gigalane.core.settings import SettingsError
+from gigalane.networks.cell_pool import CellPool
 from gigalane.networks.layers import Precision, linear
 
 _MIDDLE, _SPREAD = 127.5, 64.0
@@ -23,19 +24,24 @@ class EyeSettings:
 
     Attributes:
         channels: of each convolution; each halves the image.
-        features: numbers that come out.
+        features: numbers that come out of the layer over everything.
+        pooled: numbers that come out besides, of what any cell of the last convolution sees
+            (`gigalane.networks.cell_pool`); 0 pools nothing.
         begins: what the convolutions begin with: "chance", or the "own" backbone that ships, which
             can tell what is where (`gigalane.networks.backbones.begin_with_own`).
     """
 
     channels: tuple[int, ...] = (16, 32, 64, 128)
     features: int = 256
+    pooled: int = 192
     begins: Literal["chance", "own"] = "chance"
 
     def __post_init__(self) -> None:
         """Refuses sizes that make no network."""
         if not self.channels or min(*self.channels, self.features) < 1:
             raise SettingsError("eyes: every number of channels and features must be at least 1")
+        if self.pooled < 0:
+            raise SettingsError(f"eyes: pooled is {self.pooled}; give 0 or more, 192 say")
         if self.begins not in ("chance", "own"):
             raise SettingsError(f"eyes: begins is {self.begins!r}; give chance or own")
 
@@ -43,7 +49,8 @@ class EyeSettings:
 class ImageEncoder(nn.Module):
     """Convolutions with a ReLU each, then one layer over everything that is left.
 
-    All cameras share the convolutions; the last layer knows which camera is which.
+    All cameras share the convolutions; the last layer knows which camera is which. Beside it
+    stands what any cell sees.
 
     Attributes:
         settings: sizes.
@@ -74,13 +81,15 @@ class ImageEncoder(nn.Module):
             nn.init.zeros_(layer.bias)  # pyright: ignore[reportArgumentType]
             self.convolutions.append(layer)
             width, height = -(-width // 2), -(-height // 2)
-        flat = cameras * width * height * settings.channels[-1]
-        self.last = linear(flat + conditions, settings.features)
+        cells, found = cameras * width * height, settings.channels[-1]
+        self.last = linear(cells * found + conditions, settings.features)
+        if settings.pooled:
+            self.pool = CellPool(cells, found, conditions, settings.pooled)
 
     @property
     def features(self) -> int:
         """Numbers that come out."""
-        return self.settings.features
+        return self.settings.features + self.settings.pooled
 
     def forward(self, images: Tensor, conditions: Tensor) -> Tensor:
         """Encodes images.
@@ -94,9 +103,14 @@ class ImageEncoder(nn.Module):
         """
         is_bf16 = self.precision == "bf16"
         with torch.autocast(images.device.type, torch.bfloat16, enabled=is_bf16):
-            flat = self.look(images).permute(0, 2, 3, 1).reshape(len(images), -1)
+            cells = self.look(images).permute(0, 2, 3, 1)
+            cells = cells.reshape(len(images), -1, cells.shape[-1])
+            flat = cells.flatten(1)
             told = torch.cat([flat, conditions.to(flat.dtype)], dim=1)
-            return functional.relu(self.last(told)).float()
+            whole = functional.relu(self.last(told)).float()
+            if not self.settings.pooled:
+                return whole
+            return torch.cat([whole, self.pool(cells, conditions).float()], dim=1)
 
     def look(self, images: Tensor) -> Tensor:
         """What the convolutions find: (rows * cameras, channels, height, width)."""

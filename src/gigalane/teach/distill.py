@@ -57,6 +57,8 @@ class DistillSettings:
             teacher differ by more than this share of the range of what pushes along the road
             (Roach: 0.1); 0 keeps all.
         pool: frames that are remembered.
+        recolour: how far the colours of each frame are pushed at random before it is learned
+            from, a share (`gigalane.render.recolour`); 0 leaves them.
         passes: how often a frame is learned from on average.
         minibatch: frames an optimiser step.
         learning_rate: of Adam, falling to 0 along half a cosine.
@@ -75,6 +77,7 @@ class DistillSettings:
     every: int = 1
     critical: float = 0.0
     pool: int = 60_000
+    recolour: float = 0.3
     passes: float = 1.0
     minibatch: int = 128
     learning_rate: float = 1e-3
@@ -90,6 +93,8 @@ class DistillSettings:
                 "distill: frames, rollout_steps, every and minibatch must be at least 1 and pool "
                 "no smaller than minibatch"
             )
+        if not 0 <= self.recolour <= 1:
+            raise SettingsError(f"distill: recolour is {self.recolour:g}; give 0 to 1, 0.3 say")
         if not 0 <= self.critical < 1:
             raise SettingsError(f"distill: critical is {self.critical:g}; give 0 to 1, 0.1 say")
         if not 0 <= self.mixed <= 1 or not self.passes > 0 or not self.learning_rate > 0:
@@ -178,7 +183,7 @@ class Distiller(PoolLessons[DistillSettings, FramePool]):
         self.actor, futures = _seated(world, teacher, student)
         self.pool = FramePool(
             world, self.actor, settings.pool, settings.every, settings.seed + 1, futures,
-            settings.critical,
+            settings.critical, settings.recolour,
         )  # fmt: skip
         self.tally = EpisodeTally(world)
 

@@ -10,6 +10,7 @@ from gigalane.acting.futures import Futures, RememberedFutures, worlds_in_turn
 from gigalane.acting.mixed import Mixed, MixedActor
 from gigalane.core.settings import SettingsError
 from gigalane.networks.plans import PLAN_POSES
+from gigalane.render.recolour import draw_tints, recolour
 from gigalane.sim.layout import LANE_NUMBERS
 from gigalane.worlds.camera import CameraWorld
 from gigalane.worlds.world import World
@@ -40,6 +41,7 @@ class FramePool:
         seed: int,
         futures: RememberedFutures | None = None,
         least_gap: float = 0.0,
+        recoloured: float = 0.0,
     ) -> None:
         """Allocates the ring.
 
@@ -54,6 +56,7 @@ class FramePool:
             futures: what the teacher would do, for students that plan.
             least_gap: of what the student drives through, only frames are kept at which it and
                 its teacher differ by more (`gigalane.acting.critical`); 0 keeps all.
+            recoloured: how far the colours of each frame are pushed; 0 leaves them.
 
         Raises:
             SettingsError: there is a gap to look for, but plans are driven by.
@@ -71,7 +74,7 @@ class FramePool:
         if least_gap and not isinstance(actor, MixedActor):
             raise SettingsError("distill: critical compares actions, but the student drives by "
                                 "plans; set it to 0, or drives to actions")  # fmt: skip
-        self.actor, self.least_gap = actor, least_gap
+        self.actor, self.least_gap, self.recoloured = actor, least_gap, recoloured
         self.capacity, self.every = capacity, every
         self.count = self.added = 0
         self.rows: Tensor | None = None
@@ -90,7 +93,11 @@ class FramePool:
             rows = rows[critical(self.actor, actions, rows, self.least_gap)]
         rows = rows[: self.capacity]
         places = (self._next + torch.arange(len(rows))) % self.capacity
-        self.seen[places] = world.observation[rows]
+        seen = world.observation[rows]
+        if self.recoloured and len(rows):
+            tints = draw_tints(len(rows), self.recoloured, self.generator)
+            recolour(seen, world.layout.image_bytes, tints)
+        self.seen[places] = seen
         self.shown[places] = self.actor.shown[rows]
         self.lane[places] = world.vector.observation[rows][:, LANE_NUMBERS].float()
         if self.futures is not None and self.targets is not None and len(rows):
