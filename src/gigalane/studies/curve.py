@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
 COLORS = ("#222222", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31")
 """Told apart by most people who see colours differently (Okabe and Ito 2008, and two more)."""
+DASH = (9.0, 6.0)
+"""Pixels drawn and left out of lines whose colour another line has already."""
 PANEL = (620, 420)
 """Width and height of the area between the axes, in pixels."""
 MARGIN = (90, 76, 40, 70)
@@ -63,11 +66,11 @@ def draw_curves(
         limits = (_round_up(max(furthest, 1e-9)), ceiling)
         pen.axes(origin, limits, abscissa, ordinate)
         for k, curve in enumerate(curves):
-            pen.curve(origin, limits, factor, curve, COLORS[k % len(COLORS)])
+            pen.curve(origin, limits, factor, curve, k)
     for k, name in enumerate(names):
         x = left + (k % columns) * (width - left) // columns
         y = top + PANEL[1] + bottom + ROW * (k // columns)
-        pen.line([(x, y + 9), (x + 34, y + 9)], COLORS[k % len(COLORS)], 3)
+        pen.trace([(x, y + 9), (x + 34, y + 9)], k)
         pen.text(x + 44, y, name, 16)
     image.resize((width, height), Image.Resampling.LANCZOS).save(path)
 
@@ -81,6 +84,12 @@ class _Pen:
     def line(self, points: Sequence[tuple[float, float]], color: str, width: float) -> None:
         scaled = [(x * SHARPER, y * SHARPER) for x, y in points]
         self.draw.line(scaled, color, round(width * SHARPER), joint="curve")
+
+    def trace(self, points: Sequence[tuple[float, float]], number: int) -> None:
+        """A line in the style of the curve of that number: each colour once whole, then dashed."""
+        color = COLORS[number % len(COLORS)]
+        for part in [points] if number < len(COLORS) else _dashes(points):
+            self.line(part, color, 2.5)
 
     def text(self, x: float, y: float, words: str, size: int, anchor: str = "la") -> None:
         font = ImageFont.load_default(size * SHARPER)
@@ -109,7 +118,7 @@ class _Pen:
         limits: tuple[float, float],
         factor: float,
         curve: Curve,
-        color: str,
+        number: int,
     ) -> None:
         def place(x: float, y: float) -> tuple[float, float]:
             return (
@@ -119,15 +128,17 @@ class _Pen:
 
         if not curve.points:
             return
+        color = COLORS[number % len(COLORS)]
         low = [place(p[0], p[2]) for p in curve.points]
         high = [place(p[0], p[3]) for p in curve.points]
         if len(curve.points) > 1:
             self._shade([*high, *reversed(low)], color)
-            self.line([place(p[0], p[1]) for p in curve.points], color, 2.5)
+            self.trace([place(p[0], p[1]) for p in curve.points], number)
         for point in curve.points:
             x, y = place(point[0], point[1])
             box = [(x - 4) * SHARPER, (y - 4) * SHARPER, (x + 4) * SHARPER, (y + 4) * SHARPER]
-            self.draw.ellipse(box, color)
+            inside = color if number < len(COLORS) else "white"
+            self.draw.ellipse(box, inside, color, 2 * SHARPER)
 
     def _shade(self, outline: Sequence[tuple[float, float]], color: str) -> None:
         """Fills an area so thinly that what lies below stays visible."""
@@ -138,6 +149,22 @@ class _Pen:
         scaled = [(x * SHARPER - left, y * SHARPER - top) for x, y in outline]
         ImageDraw.Draw(mask).polygon(scaled, fill=36)
         self.image.paste(color, (left, top), mask)
+
+
+def _dashes(points: Sequence[tuple[float, float]]) -> Iterator[list[tuple[float, float]]]:
+    """The drawn parts of a line of which parts are left out."""
+    period = sum(DASH)
+    along = 0.0
+    for (x, y), (to_x, to_y) in pairwise(points):
+        length = math.hypot(to_x - x, to_y - y)
+        start = -(along % period)
+        while start < length:
+            ends = max(start, 0.0), min(start + DASH[0], length)
+            if ends[0] < ends[1]:
+                shares = (end / length for end in ends)
+                yield [(x + (to_x - x) * share, y + (to_y - y) * share) for share in shares]
+            start += period
+        along += length
 
 
 def _round_up(value: float) -> float:
