@@ -12,8 +12,6 @@ import sys
 from dataclasses import replace
 
 from gigalane.cli.study_command import study_command
-from gigalane.networks.image_encoder import EyeSettings
-from gigalane.policies.camera import CameraSettings
 from gigalane.studies.lessons import Lessons, StudentArm, student_trials
 from gigalane.studies.study import Budget, Study, Trial
 from gigalane.teach.comparison import LossWeights
@@ -26,13 +24,9 @@ ACTION = replace(NOTHING, action=1.0)
 DIVERGENCE = replace(NOTHING, divergence=1.0)
 
 
-EYES = EyeSettings(pooled=0)
-
-
 def taught(teacher: str, losses: LossWeights) -> Lessons:
     """A way of teaching."""
-    how = DistillSettings(losses=losses, recolour=0.0)
-    return Lessons(world=WORLD, teacher=teacher, distill=how, student=CameraSettings(eyes=EYES))
+    return Lessons(world=WORLD, teacher=teacher, distill=DistillSettings(losses=losses))
 
 
 ARMS = (

@@ -25,12 +25,8 @@ from gigalane.train.settings import TrainSettings
 from gigalane.train.trainer import Trainer
 from gigalane.worlds.world import World
 
-EYES = EyeSettings(pooled=0)
-BASE = Lessons(distill=DistillSettings(recolour=0.0), student=CameraSettings(eyes=EYES))
-"""Plain: what is added to it is tried apart below. `gigalane distill` has both by default."""
-
-
-POOLED = CameraSettings()
+BASE = Lessons()
+POOLED = CameraSettings(eyes=EyeSettings(pooled=192))
 
 
 def taught(**changes: object) -> Lessons:
@@ -46,7 +42,7 @@ def pixel_trainer(world: World, settings: TrainSettings, run_directory: Path) ->
 PIXELS = Stage(
     maps=BASE.maps,
     world=BASE.world,
-    train=TrainSettings(ppo=PPOSettings(minibatch=512), camera=BASE.student),
+    train=TrainSettings(ppo=PPOSettings(minibatch=512)),
     learner=pixel_trainer,
     rig=BASE.rig,
 )
@@ -59,7 +55,7 @@ ARMS = (
     StudentArm(
         "own-eyes",
         "convolutions begin as the own backbone",
-        replace(BASE, student=CameraSettings(eyes=replace(EYES, begins="own"))),
+        replace(BASE, student=CameraSettings(eyes=EyeSettings(begins="own"))),
     ),
     StudentArm("pooled", "what any cell sees comes out besides", replace(BASE, student=POOLED)),
     StudentArm("recoloured", "shades of frames are pushed about", taught(recolour=0.3)),

@@ -43,12 +43,23 @@ def test_without_strength_nothing_changes():
 @pytest.mark.parametrize("strength", [0.1, 0.3])
 def test_tints_stay_within_their_strength_and_use_all_of_it(strength):
     tints = tinted(4000, strength)
+    apart = 0.25 * strength
     limits = {
-        "grey": (tints[:, 0], 0.0, 1.5 * strength),
-        "contrast": (tints[:, 1:4], (1 - strength) ** 2, (1 + strength) ** 2),
-        "brightness": (tints[:, 4:], -80 * strength, 80 * strength),
+        "grey": (tints[:, 0], 0.0, 0.5 * strength),
+        "contrast": (tints[:, 1:4], (1 - strength) * (1 - apart), (1 + strength) * (1 + apart)),
+        "brightness": (tints[:, 4:], -80 * (strength + apart), 80 * (strength + apart)),
     }
     for values, least, most in limits.values():
         assert least <= values.min() and values.max() <= most
         assert values.max() - values.min() > 0.9 * (most - least)
     assert (tints[0] != tints[1]).all()
+
+
+def test_red_and_green_lights_stay_so():
+    lamps = torch.tensor([[230, 40, 30], [40, 210, 90]], dtype=torch.uint8)  # red, green
+    tints = tinted(2000, 0.3)
+    shown = lamps.reshape(1, 6).repeat(len(tints), 1)
+    recolour(shown, 6, tints)
+    red, green = shown.reshape(-1, 2, 3).int().unbind(1)
+    assert (red[:, 0] - red[:, 1]).min() > 40
+    assert (green[:, 1] - green[:, 0]).min() > 40

@@ -26,14 +26,14 @@ class EyeSettings:
         channels: of each convolution; each halves the image.
         features: numbers that come out of the layer over everything.
         pooled: numbers that come out besides, of what any cell of the last convolution sees
-            (`gigalane.networks.cell_pool`); 0 pools nothing.
+            (`gigalane.networks.cell_pool`); 192 would do, 0 pools nothing.
         begins: what the convolutions begin with: "chance", or the "own" backbone that ships, which
             can tell what is where (`gigalane.networks.backbones.begin_with_own`).
     """
 
     channels: tuple[int, ...] = (16, 32, 64, 128)
     features: int = 256
-    pooled: int = 192
+    pooled: int = 0
     begins: Literal["chance", "own"] = "chance"
 
     def __post_init__(self) -> None:

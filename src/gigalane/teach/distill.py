@@ -77,7 +77,7 @@ class DistillSettings:
     every: int = 1
     critical: float = 0.0
     pool: int = 60_000
-    recolour: float = 0.3
+    recolour: float = 0.0
     passes: float = 1.0
     minibatch: int = 128
     learning_rate: float = 1e-3
