@@ -58,7 +58,7 @@ class DistillSettings:
             (Roach: 0.1); 0 keeps all.
         pool: frames that are remembered.
         recolour: how far the colours of each frame are pushed at random before it is learned
-            from, a share (`gigalane.render.recolour`); 0 leaves them.
+            from, a share (`gigalane.teach.recolour`); 0 leaves them.
         passes: how often a frame is learned from on average.
         minibatch: frames an optimiser step.
         learning_rate: of Adam, falling to 0 along half a cosine.

@@ -10,8 +10,8 @@ from gigalane.acting.futures import Futures, RememberedFutures, worlds_in_turn
 from gigalane.acting.mixed import Mixed, MixedActor
 from gigalane.core.settings import SettingsError
 from gigalane.networks.plans import PLAN_POSES
-from gigalane.render.recolour import draw_tints, recolour
 from gigalane.sim.layout import LANE_NUMBERS
+from gigalane.teach.recolour import draw_tints, recolour
 from gigalane.worlds.camera import CameraWorld
 from gigalane.worlds.world import World
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from gigalane.render.recolour import draw_tints, recolour
+from gigalane.teach.recolour import draw_tints, recolour
 
 PIXELS, TAIL = 50, 9
 
