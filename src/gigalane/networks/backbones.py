@@ -111,7 +111,7 @@ class OwnBackbone(nn.Module):
         super().__init__()
         self.digest, self.grid = "", grid
         # Which size it is made for does not matter: the layer that depends on it goes.
-        self.encoder = ImageEncoder((1, 1, 1, 3), 0, EyeSettings(channels, 1, pooled=0))
+        self.encoder = ImageEncoder((1, 1, 1, 3), 0, EyeSettings(channels, 1))
         del self.encoder.last
 
     @property

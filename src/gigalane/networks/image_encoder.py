@@ -49,8 +49,8 @@ class EyeSettings:
 class ImageEncoder(nn.Module):
     """Convolutions with a ReLU each, then one layer over everything that is left.
 
-    All cameras share the convolutions; the last layer knows which camera is which. Beside it
-    stands what any cell sees.
+    All cameras share the convolutions; the last layer knows which camera is which. What any cell
+    sees stands beside it where `pooled` asks for that.
 
     Attributes:
         settings: sizes.

@@ -111,7 +111,7 @@ class PoolLessons(ABC, Generic[Settings, Pool]):
         return getattr(self.settings, self.unit)
 
     def run(self, on_iteration: Callable[[dict[str, float]], bool | None] | None = None) -> None:
-        """Teaches until as many rows as wanted are learned from; Ctrl-C ends an iteration early.
+        """Teaches until as many rows as wanted are learned from; Ctrl-C finishes the iteration.
 
         Args:
             on_iteration: told the figures of each iteration; returning True ends the lessons.
