@@ -18,10 +18,10 @@ from gigalane.render.camera import load_rig
 from gigalane.teach.distill import DistillSettings
 from gigalane.teach.teaching import TEACHING_WORLD, teach
 
-TOWNS = "town:1-24"
-WORLD = replace(TEACHING_WORLD, worlds=24)
+TOWNS = "town:1-96"
+WORLD = replace(TEACHING_WORLD, worlds=96)
 RIG = "surround"
-SETTINGS = DistillSettings(frames=4_500_000, pool=180_000)
+SETTINGS = DistillSettings(frames=4_200_000, rollout_steps=2, pool=100_000)
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ def both(
 ):
     count = ranges.shape[0] / 2
     draw_quads(view, quads, looks, ranges, count, keep, 200, table, ids[0], inverse[0])
-    fill_background(view, 7 << 24, 8 << 24, ids[0], inverse[0])
+    fill_background(view, 7 << 24, 8 << 24, table, ids[0], inverse[0])
     draw_quads_plainly(view, quads, looks, ranges, count, keep, ids[1], inverse[1])
     fill_background_plainly(view, 0.005, 7 << 24, 8 << 24, ids[1], inverse[1])
 

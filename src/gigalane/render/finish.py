@@ -10,10 +10,7 @@ Distance fog follows the law of Beer and Lambert, exp(-density * depth), with th
 
 import warp as wp
 
-from gigalane.render.classes import CLASS
-from gigalane.render.rasterize import VECTORS
-
-_SKY = f"const int sky = {CLASS['sky']};"
+from gigalane.render.vectors import INVERSE, VECTORS
 
 FOG = wp.constant(25)
 """View, 3 numbers: colour of the fog."""
@@ -144,20 +141,21 @@ def write_instances(
 
 @wp.func_native(
     VECTORS
-    + _SKY
+    + INVERSE
     + """
     const float* view = view_in.data;
     const float noise = view[29] * 255.0f;
     unsigned char* image = out.data + 3 * start;
     const float thickness = view[28] * 0.125f;
+    const bool by_color = view[23] == 1.0f;
 #if defined(__CUDA_ARCH__)
     for (int k = 0; k < count; k++) {
         const int id = ids.data[k];
         const float w = inverse.data[k];
-        float t = 1.0f / (1.0f + thickness / (w > 1.0e-4f ? w : 1.0e-4f));
+        float t = w > 1.0e-4f ? w / (w + thickness) : 1.0e-4f / (1.0e-4f + thickness);
         t *= t; t *= t; t *= t;
-        if ((id >> 24) == sky || thickness <= 0.0f) t = 1.0f;
-        const int packed = table.data[2 * (id & 0xFFFFFF)];
+        if (inverse.data[k] <= 0.0f) t = 1.0f;  // the sky, or outside a lens
+        const int packed = by_color ? id : table.data[2 * (id & 0xFFFFFF)];
         unsigned int bits = seed + (unsigned int)k * 0x9E3779B9u;
         bits ^= bits >> 16; bits *= 0x7FEB352Du; bits ^= bits >> 15; bits *= 0x846CA68Bu;
         bits ^= bits >> 16;
@@ -178,19 +176,24 @@ def write_instances(
     for (int first = 0; first < count; first += LANES) {
         const Mask id = *(const AnyMask*)(ids.data + first);
         Vector w = *(const AnyVector*)(inverse.data + first);
-        Vector t = 1.0f / (1.0f + thickness / __builtin_elementwise_max(w, Vector{} + 1.0e-4f));
+        // What has no distance is the sky, or lies outside a lens.
+        const Mask clear = w <= 0.0f;
+        w = __builtin_elementwise_max(w, Vector{} + 1.0e-4f);
+        Vector t = w * inverse_of(w + thickness);
         t *= t; t *= t; t *= t;
-        if (thickness <= 0.0f) t = Vector{} + 1.0f;
-        t = (id >> 24) == sky ? Vector{} + 1.0f : t;
+        t = clear ? Vector{} + 1.0f : t;
+        Mask packed = id;
+        if (!by_color) {
 #if defined(__AVX512F__)
-        const Mask packed = (Mask)__builtin_ia32_gathersiv16si(
-            (Entries)(Mask{}), table.data, (Entries)((id & 0xFFFFFF) * 2), 0xFFFF, 4);
+            packed = (Mask)__builtin_ia32_gathersiv16si(
+                (Entries)(Mask{}), table.data, (Entries)((id & 0xFFFFFF) * 2), 0xFFFF, 4);
 #else
-        int colors[LANES];
-        for (int k = 0; k < LANES; k++)
-            colors[k] = table.data[2 * (ids.data[first + k] & 0xFFFFFF)];
-        const Mask packed = *(const AnyMask*)colors;
+            int colors[LANES];
+            for (int k = 0; k < LANES; k++)
+                colors[k] = table.data[2 * (ids.data[first + k] & 0xFFFFFF)];
+            packed = *(const AnyMask*)colors;
 #endif
+        }
         Words bits = seed + (unsigned int)first * 0x9E3779B9u + (Words)lanes * 0x9E3779B9u;
         bits ^= bits >> 16; bits *= 0x7FEB352Du; bits ^= bits >> 15; bits *= 0x846CA68Bu;
         bits ^= bits >> 16;
@@ -240,7 +243,7 @@ def write_colors(
         view_in: the view.
         table: colour and instance id of every entry.
         ids: (pixels + 16) ids.
-        inverse: (pixels + 16) 1/z [1/m].
+        inverse: (pixels + 16) 1/z [1/m]; what has none has no fog before it.
         seed: of the noise.
         count: pixels.
         start: number of the image's first pixel.

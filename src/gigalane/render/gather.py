@@ -12,8 +12,9 @@ from gigalane.render.aim import Frustum, may_see
 from gigalane.render.bodies import MOST_PARTS, PART_PIXELS, Body3, put_road_user
 from gigalane.render.canvas import Canvas, Counts, Reaches
 from gigalane.render.classes import CLASS, FIRST_LIT, INSTANCE, MATERIAL
-from gigalane.render.rasterize import FOCAL, MASK_BITS, VECTORS, draw_quads
+from gigalane.render.rasterize import FOCAL, draw_quads
 from gigalane.render.scenery import CELL, SceneryArrays
+from gigalane.render.vectors import MASK_BITS, VECTORS
 from gigalane.sim.lights import light_state
 from gigalane.sim.scene import SceneArrays
 from gigalane.sim.settings import Rules

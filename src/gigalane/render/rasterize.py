@@ -21,6 +21,7 @@ plain Warp, which tests compare them with.
 import warp as wp
 
 from gigalane.render.classes import CLASS
+from gigalane.render.vectors import FIRST_PIXEL, INVERSE, MASK_BITS, VECTORS
 
 EYE = wp.constant(0)
 """View, from here on 3 numbers: position of the camera [m], local frame."""
@@ -38,8 +39,16 @@ SUN = wp.constant(19)
 """3 numbers: unit vector towards the light, local frame."""
 AMBIENT = wp.constant(22)
 """Share of light that comes from everywhere."""
-COLORED = wp.constant(23)
-"""1 where entries of the table are wanted: for colours and instance ids; 2 where surfaces are."""
+NAMED = wp.constant(23)
+"""What an id holds, one of the four that follow."""
+BY_CLASS = wp.constant(0.0)
+"""class << 24."""
+BY_COLOR = wp.constant(1.0)
+"""The colour itself, 10 bits a part: where nothing else is wanted nothing need be looked up."""
+BY_ENTRY = wp.constant(2.0)
+"""class << 24 | entry of the table, for colours and instance ids."""
+BY_SURFACE = wp.constant(3.0)
+"""The same, and the table has surfaces."""
 STEEPNESS = wp.constant(24)
 """What turns the 1/z of the ground plane above the horizon into a tangent of elevation [m]."""
 START = wp.constant(30)
@@ -69,66 +78,12 @@ TEXTURED_SIZE = SURFACES + 8 * 8192
 GROUND_CLASS = wp.constant(CLASS["ground"])
 SKY_CLASS = wp.constant(CLASS["sky"])
 
-VECTORS = """
-#if defined(__CUDA_ARCH__)
-    enum { LANES = 1 };
-    typedef float Vector;
-    typedef int Mask;
-    typedef float AnyVector;
-    typedef int AnyMask;
-    const Mask lanes = 0;
-    const Vector lane = 0.0f;
-#else
-#if defined(__AVX512F__)
-    enum { LANES = 16 };
-#else
-    enum { LANES = 8 };
-#endif
-    typedef float Vector __attribute__((vector_size(LANES * 4)));
-    typedef int Mask __attribute__((vector_size(LANES * 4)));
-    typedef float AnyVector __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
-    typedef int AnyMask __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
-    Mask lanes;
-    for (int k = 0; k < LANES; k++) lanes[k] = k;
-    const Vector lane = __builtin_convertvector(lanes, Vector);
-#endif
-"""
-"""Vectors of a CPU, and of a thread of a GPU those of one number; loads and stores go through
-types that allow any alignment."""
-
-MASK_BITS = """
-#if defined(__CUDA_ARCH__)
-    auto bits_of = [](Mask mask) { return mask ? 1u : 0u; };
-    auto first_bit = [](unsigned bits) { return 0; };
-#else
-    typedef bool Bits __attribute__((ext_vector_type(LANES)));
-    auto bits_of = [](Mask mask) {
-        unsigned bits = 0;
-        const Bits packed = __builtin_convertvector(mask, Bits);
-        __builtin_memcpy(&bits, &packed, sizeof(packed));
-        return bits;
-    };
-    auto first_bit = [](unsigned bits) { return __builtin_ctz(bits); };
-#endif
-"""
-"""A mask as bits, to go through what it holds one by one; after `VECTORS`."""
-
-_FIRST_PIXEL = """
-#if defined(__CUDA_ARCH__)
-    auto first_after = [](Vector x) { return (int)ceilf(x - 0.5f); };
-#else
-    auto first_after = [](Vector x) {
-        return __builtin_convertvector(__builtin_elementwise_ceil(x - 0.5f), Mask);
-    };
-#endif
-"""
-"""The first pixel whose middle lies at a coordinate or beyond it."""
-
 
 @wp.func_native(
     VECTORS
     + MASK_BITS
-    + _FIRST_PIXEL
+    + FIRST_PIXEL
+    + INVERSE
     + """
     const float* view = view_in.data;
     const float* at = view + 3;
@@ -139,7 +94,7 @@ _FIRST_PIXEL = """
     int* const id_canvas = ids.data + (int)view[30];
     const Vector none = Vector{};
     // What is kept of the quadrilaterals of a vector until they are drawn, one a column.
-    float Us[4][LANES], Vs[4][LANES], Zs[4][LANES], planes[4][LANES], limits[2][LANES];
+    float Us[4][LANES], Vs[4][LANES], Zs[4][LANES], planes[3][LANES], limits[2][LANES];
     int spans[2][LANES];
     // Edges, walked downwards: where and how steep they are, and which lines they cross.
     float edge_u[8][LANES], slopes[8][LANES], tops[8][LANES], ends[8][LANES];
@@ -183,7 +138,7 @@ _FIRST_PIXEL = """
         // Pixel coordinates, of those that are not cut off at the nearest depth.
         Vector u[4], v[4], most = none, least = none + 1.0e9f;
         for (int k = 0; k < 4; k++) {
-            const Vector inverse = 1.0f / Z[k];
+            const Vector inverse = inverse_of(Z[k]);
             u[k] = U[k] * inverse;
             v[k] = V[k] * inverse;
             most = inverse > most ? inverse : most;
@@ -211,24 +166,24 @@ _FIRST_PIXEL = """
             const int next = (k + 1) & 3;
             const Mask falls = v[next] > v[k];
             *(AnyVector*)edge_u[k] = falls ? u[k] : u[next];
-            *(AnyVector*)slopes[k] = (u[next] - u[k]) / (v[next] - v[k]);
+            *(AnyVector*)slopes[k] = (u[next] - u[k]) * inverse_of(v[next] - v[k]);
             *(AnyVector*)tops[k] = falls ? v[k] : v[next];
             *(AnyVector*)ends[k] = falls ? v[next] : v[k];
             *(AnyVector*)Us[k] = U[k];
             *(AnyVector*)Vs[k] = V[k];
             *(AnyVector*)Zs[k] = Z[k];
         }
-        *(AnyVector*)planes[0] = nx;
-        *(AnyVector*)planes[1] = ny;
-        *(AnyVector*)planes[2] = nz;
-        *(AnyVector*)planes[3] = volume;
+        // 1/z = a u + b v + c on the plane.
+        const Vector each = inverse_of(volume);
+        *(AnyVector*)planes[0] = nx * each;
+        *(AnyVector*)planes[1] = ny * each;
+        *(AnyVector*)planes[2] = nz * each;
         *(AnyVector*)limits[0] = least;
         *(AnyVector*)limits[1] = most;
         *(AnyMask*)spans[0] = start;
         *(AnyMask*)spans[1] = end;
         for (; waiting; waiting &= waiting - 1) {
             const int q = first_bit(waiting);
-            const float volume = planes[3][q];
             int edges = 4;
             if (!(whole >> q & 1)) {
                 // Cut off at the nearest depth: the corners anew.
@@ -264,14 +219,10 @@ _FIRST_PIXEL = """
                 spans[0][q] = (int)ceilf((top > 0.0f ? top : 0.0f) - 0.5f);
                 spans[1][q] = (int)ceilf((bottom < lines ? bottom : lines) - 0.5f);
             }
-            // 1/z = a u + b v + c on the plane.
-            const float a = planes[0][q] / volume, b = planes[1][q] / volume;
-            const float c = planes[2][q] / volume;
+            const float a = planes[0][q], b = planes[1][q], c = planes[2][q];
             const int look = looks.data[base + q];
             int id = (look & 255) << 24;
             if (view[23] > 0.0f) {
-                int entry = table.data[0];
-                if (entry < 8191) table.data[0] = entry + 1;
                 const float* x = corners + q;
                 const float *y = x + 4 * stride, *z = x + 8 * stride;
                 const int material = (look >> 8) & 255;
@@ -294,10 +245,16 @@ _FIRST_PIXEL = """
                     const float part = view[32 + 3 * material + k] * shine;
                     color |= (int)((part < 1.0f ? part : 1.0f) * 1023.0f) << (10 * k);
                 }
-                table.data[2 * entry] = color;
-                table.data[2 * entry + 1] = (look >> 16) & 0x3FFF;
-                id |= entry;
-                if (view[23] > 1.0f) {
+                int entry = table.data[0];
+                if (view[23] == 1.0f) {
+                    id = color;
+                } else {
+                    if (entry < 8191) table.data[0] = entry + 1;
+                    table.data[2 * entry] = color;
+                    table.data[2 * entry + 1] = (look >> 16) & 0x3FFF;
+                    id |= entry;
+                }
+                if (view[23] > 2.0f) {
                     float* surface = (float*)(table.data + 16400 + 8 * entry);
                     const float ex = x[stride] - x[0], ey = y[stride] - y[0];
                     const float ez = z[stride] - z[0], fx = x[2 * stride] - x[0];
@@ -387,7 +344,7 @@ def draw_quads(
             behind, less lets paint cover what it lies on.
         lit_from: first material that shines by itself.
         table: colour and instance id of every entry, two numbers each; 10 bits a colour.
-        ids: (pixels + 16) class << 24 | entry.
+        ids: (pixels + 16) see `NAMED`.
         inverse: (pixels + 16) 1/z [1/m].
     """
     ...
@@ -400,6 +357,11 @@ def draw_quads(
     const int width = (int)view[12], height = (int)view[13];
     const float a = view[15], b = view[16], c = view[17], farthest = view[18];
     const float steepness = view[24];
+    // Ids of the sky from the horizon upwards, and of bare ground.
+    alignas(64) int skies[16];
+    const bool by_color = view[23] == 1.0f;
+    for (int k = 0; k < 16; k++) skies[k] = by_color ? table.data[2 * (2 + k)] : sky + k;
+    const int bare = by_color ? table.data[2] : ground;
     for (int line = 0; line < height; line++) {
         const float w0 = b * ((float)line + 0.5f) + c + 0.5f * a;
         float* depths = inverse.data + (int)view[30] + (long long)line * width;
@@ -411,18 +373,26 @@ def draw_quads(
             const bool below = w > farthest;
             float shade = -w * steepness;
             shade = shade < 0.0f ? 0.0f : shade > 15.0f ? 15.0f : shade;
-            names[x] = below ? ground : sky + (int)shade;
+            names[x] = below ? bare : skies[(int)shade];
             depths[x] = below ? w : 0.0f;
         }
 #else
         for (int x = 0; x < width; x += LANES) {
             const Vector old = *(const AnyVector*)(depths + x);
+            const Mask free = (old <= 0.0f) & (lanes < width - x);
             const Mask name = *(const AnyMask*)(names + x);
             const Vector w = (w0 + a * (float)x) + a * lane;
-            const Mask free = (old <= 0.0f) & (lanes < width - x), below = w > farthest;
-            const Vector shade = __builtin_elementwise_min(
-                __builtin_elementwise_max(w * -steepness, Vector{}), Vector{} + 15.0f);
-            const Mask other = below ? Mask{} + ground : sky + __builtin_convertvector(shade, Mask);
+            const Mask below = w > farthest;
+            const Mask shade = __builtin_convertvector(__builtin_elementwise_min(
+                __builtin_elementwise_max(w * -steepness, Vector{}), Vector{} + 15.0f), Mask);
+#if defined(__AVX512F__)
+            typedef int Skies __attribute__((vector_size(64)));
+            const Mask above = (Mask)__builtin_ia32_permvarsi512(*(Skies*)skies, (Skies)shade);
+#else
+            Mask above;
+            for (int k = 0; k < LANES; k++) above[k] = skies[shade[k]];
+#endif
+            const Mask other = below ? Mask{} + bare : above;
             *(AnyVector*)(depths + x) = free ? (below ? w : Vector{}) : old;
             *(AnyMask*)(names + x) = free ? other : name;
         }
@@ -434,6 +404,7 @@ def fill_background(
     view_in: wp.array(dtype=float),
     ground: int,
     sky: int,
+    table: wp.array(dtype=int),
     ids: wp.array(dtype=int),
     inverse: wp.array(dtype=float),
 ):
@@ -441,9 +412,10 @@ def fill_background(
 
     Args:
         view_in: the view.
-        ground: id of bare ground.
+        ground: id of bare ground, where ids are not colours.
         sky: id of the sky at the horizon; the shades above follow it.
-        ids: (pixels + 16) ids.
+        table: colour and instance id of every entry.
+        ids: (pixels + 16) see `NAMED`.
         inverse: (pixels + 16) 1/z [1/m]; 0 stays for the sky.
     """
     ...

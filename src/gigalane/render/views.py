@@ -34,11 +34,15 @@ from gigalane.render.gather import (
 )
 from gigalane.render.rasterize import (
     AMBIENT,
-    COLORED,
+    BY_CLASS,
+    BY_COLOR,
+    BY_ENTRY,
+    BY_SURFACE,
     DRESSED,
     FIRST_ENTRY,
     GROUND_CLASS,
     GROUND_ENTRY,
+    NAMED,
     PALETTE,
     SKY_CLASS,
     SKY_ENTRY,
@@ -121,9 +125,13 @@ def draw_view(
     world_seed = scene.seed[world]
     is_colored = pictures.rgb.shape[0] > 0
     is_textured = is_colored and appearance.is_textured != 0
-    view[COLORED] = wp.where(is_colored or pictures.instance.shape[0] > 0, 1.0, 0.0)
+    view[NAMED] = BY_CLASS
     if is_textured:
-        view[COLORED] = 2.0
+        view[NAMED] = BY_SURFACE
+    elif pictures.instance.shape[0] > 0 or (is_colored and pictures.class_id.shape[0] > 0):
+        view[NAMED] = BY_ENTRY
+    elif is_colored:
+        view[NAMED] = BY_COLOR
     table[0] = FIRST_ENTRY
     look = look_seed(appearance, world_seed)
     if is_colored:
@@ -181,7 +189,7 @@ def draw_view(
                 worker,
             )
             ground = (GROUND_CLASS << 24) | GROUND_ENTRY
-            fill_background(view, ground, (SKY_CLASS << 24) | SKY_ENTRY, ids, inverse)
+            fill_background(view, ground, (SKY_CLASS << 24) | SKY_ENTRY, table, ids, inverse)
     else:
         blank(canvas, worker, rig.pixels)
     grain = stream(look, 64 * agent + camera_index, scene.clock[world], GRAIN)
