@@ -27,6 +27,7 @@ from gigalane.worlds.world import World
 
 BASE = Lessons()
 POOLED = CameraSettings(eyes=EyeSettings(pooled=192))
+PLANNING = CameraSettings(proposals=16, drives="plans")
 
 
 def taught(**changes: object) -> Lessons:
@@ -60,6 +61,14 @@ ARMS = (
     StudentArm("pooled", "what any cell sees comes out besides", replace(BASE, student=POOLED)),
     StudentArm("recoloured", "shades of frames are pushed about", taught(recolour=0.3)),
     StudentArm("both", "pooled and recoloured", replace(taught(recolour=0.3), student=POOLED)),
+    StudentArm(
+        "every-fourth", "one frame of four is learned from, so more is driven", taught(every=4)
+    ),
+    StudentArm(
+        "plans",
+        "the same; plans drive, renewed twice a second",
+        replace(taught(every=4, losses=LossWeights().with_plans()), student=PLANNING),
+    ),
     StudentArm("critical", "only frames at which both would differ", taught(critical=0.1)),
     StudentArm("frozen-trunk", "what is inherited stays as it is", taught(frees_trunk=False)),
     StudentArm("action", "told one action only", taught(losses=LossWeights.for_autopilot())),

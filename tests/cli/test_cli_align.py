@@ -57,5 +57,7 @@ def test_bad_input_ends_in_one_line(aligned, tmp_path, capsys):
     assert "holds no weights" in refused(capsys, run, "--backbone", tmp_path / "empty")
     assert "name a folder of paired" in refused(capsys, run, "--frames", tmp_path / "empty")
     assert "goes with --frames" in refused(capsys, run, "--unseen", aligned / "unseen")
+    named = (run, "--frames", aligned / "frames")
+    assert "--rig: says how frames are recorded" in refused(capsys, *named, "--rig", "front")
     assert "does not drive by the state" in refused(capsys, run, "--teacher", "idm")
     assert not run.exists()

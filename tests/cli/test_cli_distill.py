@@ -69,6 +69,8 @@ def test_a_student_that_plans_goes_on_planning_and_is_measured_by_its_plans(giga
         (("--student.drives", "plans"), "drives is plans, but proposals is 0"),
         (("--distill.losses.plan", "1"), "plan needs a student with proposals"),
         (("--teacher", "autopilot", "--student.proposals", "4"), "the student has 4 proposals"),
+        (("--student.trunk", "64", "64"), "--student.trunk: teacher default decides that"),
+        (("--world.action", "delta_pose"), "--world.action: teacher default decides that"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing_behind(refused, folder, words, told):

@@ -219,6 +219,14 @@ def test_frames_are_kept_in_other_shades_and_nothing_else_is_touched(tmp_path, m
                        layout.given_of(other.seen[: true.count]))  # fmt: skip
 
 
+def test_lessons_without_a_critical_frame_end_with_a_word(tmp_path, maps, teacher, monkeypatch):
+    nothing = lambda actor, actions, rows, least: torch.zeros(len(rows), dtype=torch.bool)  # noqa: E731
+    monkeypatch.setattr("gigalane.teach.frame_pool.critical", nothing)
+    settings = replace(SETTINGS, critical=0.99, rollout_steps=1)
+    with pytest.raises(SettingsError, match="no frame was kept in 50 roll-outs"):
+        run(tmp_path / "run", maps, teacher, settings, iterations=60)
+
+
 def test_critical_frames_alone_are_fewer_and_the_rest_is_as_before(tmp_path, maps, teacher):
     settings = replace(SETTINGS, mixed=0.0)
     run(tmp_path / "all", maps, teacher, settings, iterations=4)

@@ -101,6 +101,7 @@ def run(words: Sequence[str]) -> int:
 def _frames(command: Align, teacher: EntityPolicy) -> tuple[PairedFrames, PairedFrames | None]:
     """The frames that are named, or recorded ones."""
     if command.frames:
+        _refuse_unused(command)
         unseen = open_frames(Path(command.unseen)) if command.unseen else None
         return open_frames(Path(command.frames)), unseen
     if command.unseen:
@@ -120,6 +121,20 @@ def _frames(command: Align, teacher: EntityPolicy) -> tuple[PairedFrames, Paired
             folder = command.run / name
             recorded.append(record_frames(open_maps(maps), teacher, rig, some, folder, tell))
     return recorded[0], recorded[1]
+
+
+def _refuse_unused(command: Align) -> None:
+    """Refuses options that say how frames are recorded, where some are named.
+
+    Raises:
+        InputError: one of them is set.
+    """
+    names = ("record", "rig", "map", "unseen_map")
+    changed = changed_options(Align(command.run), command, names)
+    if changed and not command.resume:
+        raise InputError(
+            f"{changed[0]}: says how frames are recorded, but --frames names some; leave one out"
+        )
 
 
 def _note(

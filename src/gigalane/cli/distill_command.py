@@ -11,6 +11,7 @@ import tyro
 from rich.console import Console
 
 from gigalane.cli.arguments import parse
+from gigalane.cli.errors import InputError
 from gigalane.cli.run_files import BegunRun, changed_options, refuse_begun
 from gigalane.core.files import filling
 from gigalane.maps.sources import open_maps
@@ -71,6 +72,7 @@ def run(words: Sequence[str]) -> int:
         teacher = open_teacher(command.teacher)
     else:
         refuse_begun(command.run)
+        _refuse_decided(command, teacher)
     rig = load_rig(command.rig)
     maps = open_maps(command.map)
     with filling(command.run, worth_keeping=lambda: bool(training_states(command.run))):
@@ -101,6 +103,26 @@ def _usual(command: Distill, teacher: Knowing) -> Distill:
     if command.student.proposals and isinstance(teacher, EntityPolicy):
         losses = losses.with_plans()
     return Distill(command.run, distill=DistillSettings(losses=losses))
+
+
+def _refuse_decided(command: Distill, teacher: Knowing) -> None:
+    """Refuses options that a teacher decides, or plans do.
+
+    Raises:
+        InputError: one of them is set.
+    """
+    decided: list[str] = []
+    if command.student.drives == "plans" or not isinstance(teacher, str):
+        decided += ["--world.action"]
+    if isinstance(teacher, EntityPolicy):
+        decided += ["--student.encoder-width", "--student.trunk"]
+    changed = changed_options(Distill(command.run), command, ("world", "student"))
+    for option in changed:
+        if option in decided:
+            who = f"teacher {command.teacher}"
+            if option == "--world.action" and command.student.drives == "plans":
+                who = "driving by plans"
+            raise InputError(f"{option}: {who} decides that; leave it out")
 
 
 def _resumed(folder: Path, words: Sequence[str]) -> Distill:

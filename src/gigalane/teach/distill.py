@@ -112,6 +112,8 @@ class DistillSettings:
 LOOK_STEPS = 24
 """Steps between two changes of the looks. Nothing of before is seen right after one; but with 64
 between them students learned the looks of the hour, and were 0.3 nat worse in others."""
+IN_VAIN = 50
+"""Roll-outs in a row after which lessons end if no frame of them is kept (chosen)."""
 CHANGEABLE = frozenset({"frames", "pool", "threads", "checkpoint_every_s"})
 """Settings that may differ when a run goes on."""
 
@@ -139,6 +141,7 @@ def distill(
     Raises:
         PolicyError: there is nothing to go on from, it does not fit, or the directory already
             holds a run and `resume` is not set.
+        SettingsError: student and teacher never differ by as much as `critical` asks.
     """
     distiller = Distiller(world, teacher, student, settings, Path(run_directory))
     distiller.resume() if resume else distiller.begin()
@@ -186,6 +189,7 @@ class Distiller(PoolLessons[DistillSettings, FramePool]):
             settings.critical, settings.recolour,
         )  # fmt: skip
         self.tally = EpisodeTally(world)
+        self._in_vain = 0
 
     def begin(self) -> None:
         """Starts a run in an empty directory."""
@@ -220,7 +224,14 @@ class Distiller(PoolLessons[DistillSettings, FramePool]):
         self.actor.mix(self.share, self.learner.shuffler, self.pool.rows)
         before = self.pool.added
         roll_out(self.world, self.actor, settings.rollout_steps, self.pool, self.tally)
-        return self.pool.added - before
+        added = self.pool.added - before
+        self._in_vain = 0 if added else self._in_vain + 1
+        if self._in_vain == IN_VAIN:
+            raise SettingsError(
+                f"distill: no frame was kept in {IN_VAIN} roll-outs; critical is "
+                f"{settings.critical:g}, give less"
+            )
+        return added
 
     def loss(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss over frames of the pool, and the figures of `_FIGURES`."""
