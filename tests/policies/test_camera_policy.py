@@ -172,3 +172,21 @@ def test_a_driver_of_accelerations_cannot_be_inherited_from():
 def test_sight_has_the_slots_of_the_driver_and_five_numbers():
     assert Sight._fields == ("road", "partners", "controls", "lane")
     assert len(LANE_NUMBERS) == 5
+
+
+def test_a_careful_one_is_careful_where_it_draws_no_action_and_stays_so_in_its_file(tmp_path):
+    careful = replace(SETTINGS, caution=0.9)
+    bold, wary = make(), make(settings=careful)
+    observation = rows(bold, 200)
+    assert torch.equal(bold.evaluate(observation)[1], wary.evaluate(observation)[1])
+    ahead = [policy.act(observation, greedy=True) // 3 for policy in (bold, wary)]
+    assert (ahead[1] <= ahead[0]).all() and (ahead[1] < ahead[0]).any()
+    assert torch.equal(wary.decide(observation, greedy=True).action // 3, ahead[1])
+    save_policy(wary, tmp_path / "wary.safetensors")
+    assert load_policy(tmp_path / "wary.safetensors").settings == careful
+
+
+@pytest.mark.parametrize(("caution", "space"), [(1.0, "jerk12"), (0.5, "acceleration_steering")])
+def test_caution_that_cannot_be_is_refused(caution, space):
+    with pytest.raises(SettingsError, match="caution"):
+        make(settings=replace(SETTINGS, caution=caution), space=ACTION_SPACES[space])

@@ -159,7 +159,7 @@ class ActorCritic(nn.Module, ABC, Generic[Layout, Settings]):
     ) -> Decision:
         """Chooses actions and tells their probability and the value of each row."""
         distribution, value = self.evaluate(observation)
-        action = distribution.mode() if greedy else distribution.sample(generator)
+        action = self.settle(distribution) if greedy else distribution.sample(generator)
         return Decision(action, distribution.log_prob(action), value)
 
     def act(
@@ -167,7 +167,11 @@ class ActorCritic(nn.Module, ABC, Generic[Layout, Settings]):
     ) -> Tensor:
         """Chooses actions; see `Policy.act`."""
         distribution, _ = self.evaluate(observation)
-        return distribution.mode() if greedy else distribution.sample(generator)
+        return self.settle(distribution) if greedy else distribution.sample(generator)
+
+    def settle(self, distribution: Distribution) -> Tensor:
+        """The action of each row where none is drawn: the most likely."""
+        return distribution.mode()
 
 
 AnyPolicy = ActorCritic[Any, Any]

@@ -25,11 +25,17 @@ from gigalane.core.settings import SettingsError
 from gigalane.networks.backbones import BackboneSettings, FrozenEyes, begin_with_own
 from gigalane.networks.camera_rows import CameraLayout
 from gigalane.networks.dense import Layer, apply_layers
-from gigalane.networks.distributions import Distribution, from_parameters, parameter_count
+from gigalane.networks.distributions import (
+    Categorical,
+    Distribution,
+    from_parameters,
+    parameter_count,
+)
 from gigalane.networks.image_encoder import EyeSettings, ImageEncoder
 from gigalane.networks.layers import Precision, Trunk, linear
 from gigalane.networks.plans import PLAN_POSES, PlanHead, Plans
 from gigalane.policies.actor_critic import ActorCritic, Chunks
+from gigalane.policies.careful import careful_choice
 from gigalane.policies.coach import ACTION, LEAST_SHAPE, bounded, first_shapes
 from gigalane.policies.entity import EntityPolicy, through_trunk
 from gigalane.sim.control import ActionSpace
@@ -63,6 +69,9 @@ class CameraSettings:
         backbone: a frozen network to look through instead, where it is named.
         proposals: trajectories that it proposes besides (`gigalane.networks.plans`); 0 for none.
         drives: what drives it, its actions or the best of its plans.
+        caution: how careful it is where it is unsure and draws no action: of the jerks along the
+            road it takes the one that leaves this much probability to greater ones, 0.5 is the
+            median; 0 takes the likeliest action. Only of jerk12.
     """
 
     encoder_width: int = 64
@@ -71,6 +80,7 @@ class CameraSettings:
     backbone: BackboneSettings = field(default_factory=BackboneSettings)
     proposals: int = 0
     drives: Literal["actions", "plans"] = "actions"
+    caution: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuses sizes that make no network."""
@@ -80,6 +90,8 @@ class CameraSettings:
             raise SettingsError("camera: proposals must be 0 or more, drives actions or plans")
         if self.drives == "plans" and not self.proposals:
             raise SettingsError("camera: drives is plans, but proposals is 0; 16 would do")
+        if not 0 <= self.caution < 1:
+            raise SettingsError(f"camera: caution is {self.caution:g}; give 0 to 1, 0.65 say")
 
 
 class Sight(NamedTuple):
@@ -120,6 +132,11 @@ class CameraPolicy(ActorCritic[CameraLayout, CameraSettings]):
         super().__init__()
         self.layout, self.action_space = layout, action_space
         self.settings = settings = settings or CameraSettings()
+        if settings.caution and not action_space.is_discrete:
+            raise SettingsError(
+                f"camera: caution chooses among the jerks of jerk12, not in {action_space.name}; "
+                "leave it 0"
+            )
         self.threads = torch.get_num_threads()
         width = settings.encoder_width
         self.eyes: ImageEncoder | FrozenEyes = (
@@ -302,6 +319,13 @@ class CameraPolicy(ActorCritic[CameraLayout, CameraSettings]):
         if self._is_bounded:
             return bounded(parameters)
         return from_parameters(self.action_space, parameters)
+
+    def settle(self, distribution: Distribution) -> Tensor:
+        """The action of each row where none is drawn: as likely or as careful as it is set."""
+        if self.settings.caution:
+            assert isinstance(distribution, Categorical)
+            return careful_choice(distribution, self.settings.caution)
+        return super().settle(distribution)
 
     @property
     def _is_bounded(self) -> bool:

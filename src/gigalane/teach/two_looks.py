@@ -196,7 +196,7 @@ class TwoLooks:
                 seen = self.new.observation[rows]
                 told = answers(self.target, world.observation[rows], self.target.threads)
                 added += pool.add(seen, told)
-                actions[rows] = self.target.distribution(told.numbers).mode()
+                actions[rows] = self.target.settle(self.target.distribution(told.numbers))
                 own = (~by_target[rows]).nonzero().squeeze(-1)
                 if len(own):
                     actions[rows[own]] = self.student.act(seen[own], greedy=True)

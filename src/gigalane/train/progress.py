@@ -155,7 +155,7 @@ def _texts(figures: Mapping[str, float], samples: int, *, short: bool) -> list[t
         ("iteration", f"{figures['iteration']:.0f}"),
         ("samples", f"{done:,.0f} of {samples:,} ({done / max(samples, 1):.0%})"),
         ("samples/s", _number(rate, ",.0f")),
-        ("ETA", _duration((samples - done) / rate if rate > 0 else math.nan)),
+        ("ETA", _duration(max(0, samples - done) / rate if rate > 0 else math.nan)),
     ]
     for name, value in figures.items():
         if name.startswith("rate/"):
