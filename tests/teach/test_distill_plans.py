@@ -147,7 +147,7 @@ def test_targets_that_are_not_valid_weigh_nothing_and_turns_five_times(
 def test_planning_students_come_nearer_to_where_their_teacher_goes(
     tmp_path, tee_road, tee, teacher, drives, method
 ):
-    changes = {"method": method, "passes": 12.0, "rollout_steps": 6, "learning_rate": 3e-3}
+    changes = {"method": method, "passes": 24.0, "rollout_steps": 6, "learning_rate": 3e-3}
     lessons = distiller(tmp_path, tee_road, tee, teacher, drives, **changes)
     lessons.collect()
     rows = torch.arange(lessons.pool.count)
