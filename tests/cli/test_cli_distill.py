@@ -8,12 +8,12 @@ from gigalane.policies.camera import CameraPolicy
 from gigalane.policies.checkpoint import load_policy
 from gigalane.render.camera import load_rig
 
-TINY = (
+SHORT = (
     *("--world.worlds", "2", "--world.agents", "6", "--map", "town:1"),
     *("--distill.frames", "150", "--distill.rollout-steps", "4", "--distill.threads", "1"),
     *("--distill.pool", "200", "--distill.minibatch", "32"),
-    *("--student.eyes.channels", "8", "8", "--student.eyes.features", "16"),
 )
+TINY = (*SHORT, "--student.eyes.channels", "8", "8", "--student.eyes.features", "16")
 
 
 @pytest.fixture
@@ -56,6 +56,37 @@ def test_a_student_that_plans_goes_on_planning_and_is_measured_by_its_plans(giga
     )
     assert found.code == 0
     assert 0 <= json.loads(found.out)["driving_score"]["value"] <= 1
+
+
+def test_a_student_is_taught_more_with_its_own_cameras_and_sizes(gigalane, refused, folder, rig):
+    first, more = folder / "first", folder / "more"
+    assert gigalane("distill", first, "--rig", rig, *TINY).code == 0
+    start = ("--start", first / "policy.safetensors")
+    assert gigalane("distill", more, *SHORT, *start).code == 0
+    taught = load_policy(more / "policy.safetensors")
+    assert isinstance(taught, CameraPolicy)
+    assert taught.layout.rig.size == (24, 16)
+    assert taught.settings.eyes.channels == (8, 8)
+    assert "another --start" in refused("distill", more, "--resume", "--start", "default-camera")
+    (folder / "rig.json").unlink()
+    (first / "policy.safetensors").unlink()
+    assert gigalane("distill", more, "--resume", "--distill.frames", "300").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--start", "default"), "--start default: does not drive by what it sees"),
+        (("--start", "nowhere.safetensors"), "is neither a file nor one of"),
+        (("--rig", "front"), "--rig: --start default-camera decides that; leave it out"),
+        (("--student.proposals", "4"), "--student.proposals: --start default-camera decides"),
+        (("--teacher", "default-coach"), "start: it acts in"),
+        (("--world.action", "delta_pose"), "--world.action: teacher default decides that"),
+    ],
+)
+def test_who_begins_with_a_student_takes_it_as_it_is(refused, folder, words, told):
+    start = () if "--start" in words else ("--start", "default-camera")
+    assert told in refused("distill", folder / "student", *SHORT, *start, *words)
 
 
 @pytest.mark.parametrize(

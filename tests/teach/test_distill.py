@@ -135,6 +135,30 @@ def test_a_run_that_is_taken_up_again_keeps_its_weights_and_goes_on(tmp_path, ma
     assert before.layout == student.layout
 
 
+def test_who_is_taught_already_keeps_what_it_has_of_its_own(tmp_path, maps, teacher):
+    first = run(tmp_path / "first", maps, teacher)
+    assert not torch.equal(first.action_head.weight, teacher.action_head.weight)
+    kept = {name: tensor.clone() for name, tensor in first.state_dict().items()}
+    settings = replace(SETTINGS, learning_rate=1e-12, seed=7)
+    more = run(tmp_path / "more", maps, teacher, settings, start=first, iterations=1)
+    for name, tensor in more.state_dict().items():
+        torch.testing.assert_close(tensor, kept[name], atol=1e-6, rtol=1e-6, msg=name)
+    # Its own sizes hold, whatever a new student would have had.
+    assert more.settings == first.settings
+
+
+def test_a_start_that_does_not_fit_is_refused(tmp_path, maps, teacher):
+    first = run(tmp_path / "first", maps, teacher, iterations=1)
+    with pytest.raises(SettingsError, match="start: it looks through"):
+        teach(maps, WORLD, teacher, RIG.resized(32, 16), SETTINGS, tmp_path / "wide", start=first)
+    narrow = EntityPolicy(
+        teacher.layout, teacher.action_space, replace(teacher.settings, encoder_width=32)
+    )
+    with pytest.raises(SettingsError, match="start: its slots have 64 numbers"):
+        run(tmp_path / "narrow", maps, narrow, start=first)
+    assert not (tmp_path / "wide").exists() and not (tmp_path / "narrow").exists()
+
+
 def test_the_same_seed_teaches_the_same(tmp_path, maps, teacher):
     runs = [run(tmp_path / name, maps, load_default(), iterations=2) for name in "ab"]
     for one, other in zip(runs[0].parameters(), runs[1].parameters(), strict=True):

@@ -15,11 +15,12 @@ from gigalane.cli.errors import InputError
 from gigalane.cli.run_files import BegunRun, changed_options, refuse_begun
 from gigalane.core.files import filling
 from gigalane.maps.sources import open_maps
-from gigalane.policies.camera import CameraSettings
+from gigalane.policies.camera import CameraPolicy, CameraSettings
 from gigalane.policies.checkpoint import training_states
 from gigalane.policies.coach import CoachPolicy
 from gigalane.policies.entity import EntityPolicy
-from gigalane.render.camera import load_rig
+from gigalane.policies.shipped import open_subject
+from gigalane.render.camera import Rig, load_rig, rebuild_rig
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.teach.comparison import LossWeights
 from gigalane.teach.distill import DistillSettings
@@ -43,6 +44,7 @@ class Distill:
       gigalane distill copycat --distill.method cloning
       gigalane distill planner --student.proposals 16 --student.drives plans --distill.every 4
       gigalane distill pupil --teacher default-coach
+      gigalane distill local --start default-camera --map my_town.xodr
       gigalane distill student --resume --distill.frames 4000000
     """
 
@@ -51,6 +53,9 @@ class Distill:
     teacher: Annotated[str, tyro.conf.arg(metavar="POLICY")] = "default"
     """Who teaches: `default` (the shipped driver), `default-coach`, a policy file of either kind,
     or `autopilot`, the script that drives by rules."""
+    start: Annotated[str, tyro.conf.arg(metavar="POLICY")] = ""
+    """A camera policy to go on teaching: `default-camera` (the shipped one) or a file. Its cameras
+    and sizes stay; without one, a student begins that knows nothing of images."""
     rig: Annotated[str, tyro.conf.arg(metavar="RIG")] = "surround"
     """The student's cameras: surround, surround-small, front, four, six, or a file."""
     map: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MAP [MAP ...]")] = ("town:1-16",)
@@ -65,15 +70,15 @@ class Distill:
 def run(words: Sequence[str]) -> int:
     """Runs `gigalane distill`."""
     command = parse(Distill, words, "distill")
-    teacher = open_teacher(command.teacher)
-    command = parse(Distill, words, "distill", _usual(command, teacher))
+    teacher, start = open_teacher(command.teacher), _open_start(command.start)
+    command = parse(Distill, words, "distill", _usual(command, teacher, start))
     if command.resume:
-        command = _resumed(command.run, words)
-        teacher = open_teacher(command.teacher)
+        command, rig = _resumed(command.run, words)
+        teacher, start = open_teacher(command.teacher), None
     else:
         refuse_begun(command.run)
-        _refuse_decided(command, teacher)
-    rig = load_rig(command.rig)
+        _refuse_decided(command, teacher, start)
+        rig = load_rig(command.rig) if start is None else start.layout.rig
     maps = open_maps(command.map)
     with filling(command.run, worth_keeping=lambda: bool(training_states(command.run))):
         teach(
@@ -84,59 +89,84 @@ def run(words: Sequence[str]) -> int:
             command.distill,
             command.run,
             eyes=command.student,
+            start=start,
             resume=command.resume,
             sources=command.map,
-            names={"teacher": command.teacher, "rig": command.rig},
+            names={"teacher": command.teacher, "start": command.start},
         )
     told = f"{command.run}: policy.safetensors, metrics.jsonl; gigalane evaluate measures it"
     Console(highlight=False).print(told, soft_wrap=True)
     return 0
 
 
-def _usual(command: Distill, teacher: Knowing) -> Distill:
-    """What holds with such a teacher where the arguments say nothing else."""
+def _open_start(name: str) -> CameraPolicy | None:
+    """The student to begin with, if one is named.
+
+    Raises:
+        InputError: it does not look.
+        PolicyError: there is no such policy.
+    """
+    if not name:
+        return None
+    start = open_subject(name)
+    if not isinstance(start, CameraPolicy):
+        raise InputError(
+            f"--start {name}: does not drive by what it sees; give default-camera or a file that "
+            "gigalane distill wrote"
+        )
+    return start
+
+
+def _usual(command: Distill, teacher: Knowing, start: CameraPolicy | None) -> Distill:
+    """What holds with such a teacher and student where the arguments say nothing else."""
     losses = LossWeights()
     if isinstance(teacher, CoachPolicy):
         losses = LossWeights.for_coach()
     if isinstance(teacher, str):
         losses = LossWeights.for_autopilot()
-    if command.student.proposals and isinstance(teacher, EntityPolicy):
+    sizes = command.student if start is None else start.settings
+    if sizes.proposals and isinstance(teacher, EntityPolicy):
         losses = losses.with_plans()
     return Distill(command.run, distill=DistillSettings(losses=losses))
 
 
-def _refuse_decided(command: Distill, teacher: Knowing) -> None:
-    """Refuses options that a teacher decides, or plans do.
+def _refuse_decided(command: Distill, teacher: Knowing, start: CameraPolicy | None) -> None:
+    """Refuses options that a teacher decides, or plans do, or the student to begin with.
 
     Raises:
         InputError: one of them is set.
     """
-    decided: list[str] = []
-    if command.student.drives == "plans" or not isinstance(teacher, str):
-        decided += ["--world.action"]
+    decides: dict[str, str] = {}
     if isinstance(teacher, EntityPolicy):
-        decided += ["--student.encoder-width", "--student.trunk"]
-    changed = changed_options(Distill(command.run), command, ("world", "student"))
-    for option in changed:
-        if option in decided:
-            who = f"teacher {command.teacher}"
-            if option == "--world.action" and command.student.drives == "plans":
-                who = "driving by plans"
+        widths = ("--student.encoder-width", "--student.trunk")
+        decides |= dict.fromkeys(widths, f"teacher {command.teacher}")
+    if not isinstance(teacher, str):
+        decides["--world.action"] = f"teacher {command.teacher}"
+    if (command.student if start is None else start.settings).drives == "plans":
+        decides["--world.action"] = "driving by plans"
+    for option in changed_options(Distill(command.run), command, ("world", "student", "rig")):
+        who = decides.get(option)
+        if start is not None and not option.startswith("--world."):
+            who = f"--start {command.start}"
+        if who:
             raise InputError(f"{option}: {who} decides that; leave it out")
 
 
-def _resumed(folder: Path, words: Sequence[str]) -> Distill:
-    """The run in a folder as it was begun, with what the arguments change.
+def _resumed(folder: Path, words: Sequence[str]) -> tuple[Distill, Rig]:
+    """The run in a folder as it was begun, with what the arguments change, and its cameras.
 
     Raises:
         InputError: there is no run, or the arguments ask for another one.
         SettingsError: its files are damaged or of another version.
     """
     begun = BegunRun(folder, (WORLDS_FILE, SETTINGS_FILE))
+    place = str(folder / WORLDS_FILE)
+    rig = begun.part(WORLDS_FILE, "rig", lambda words: rebuild_rig(words, place))
     saved = Distill(
         folder,
         begun.part(WORLDS_FILE, "teacher"),
-        begun.part(WORLDS_FILE, "rig"),
+        begun.part(WORLDS_FILE, "start"),
+        "",
         begun.part(WORLDS_FILE, "maps", tuple),
         False,  # an option that is on already could not be given again
         begun.settings(DistillSettings, SETTINGS_FILE, "distill"),
@@ -144,6 +174,7 @@ def _resumed(folder: Path, words: Sequence[str]) -> Distill:
         begun.settings(SimulatorSettings, WORLDS_FILE, "world"),
     )
     command = parse(Distill, words, "distill", saved)
-    names = ("world", "student", "map", "teacher", "rig")
+    names = ("world", "student", "map", "teacher", "start")
     begun.refuse_changed(changed_options(saved, command, names))
-    return command
+    begun.refuse_other_cameras(rig, command.rig)
+    return command, rig

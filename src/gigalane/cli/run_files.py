@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from gigalane.cli.errors import InputError
 from gigalane.core.settings import differences, rebuild
 from gigalane.policies.checkpoint import training_states
+from gigalane.render.camera import Rig, load_rig
 
 T = TypeVar("T")
 
@@ -88,6 +89,20 @@ class BegunRun:
             SettingsError: another version wrote them.
         """
         return rebuild(kind, self.part(file, name), f"{self.folder / file}, {name}")
+
+    def refuse_other_cameras(self, rig: Rig | None, asked: str) -> None:
+        """Refuses to go on with other cameras; a name may have come to mean others since.
+
+        Args:
+            rig: those that the run was begun with, if it has any.
+            asked: what the arguments name, or nothing.
+
+        Raises:
+            InputError: those are others.
+            SettingsError: there is no such rig.
+        """
+        if asked and load_rig(asked) != rig:
+            self.refuse_changed(["--rig"])
 
     def refuse_changed(self, changed: Sequence[str]) -> None:
         """Refuses to go on with other worlds, eyes or teachers.

@@ -128,8 +128,13 @@ def _eyes(command: Train, resume: bool) -> BirdviewSettings | Rig | None:
         return command.birdview
     if not resume:
         return load_rig(command.rig)
-    rig = BegunRun(command.run, (WORLDS_FILE,)).part(WORLDS_FILE, "rig")
-    return rebuild_rig(rig, str(command.run / WORLDS_FILE))
+    return _begun_rig(BegunRun(command.run, (WORLDS_FILE,)))
+
+
+def _begun_rig(begun: BegunRun) -> Rig | None:
+    """The cameras that a run was begun with, if it looks through any."""
+    words = begun.part(WORLDS_FILE, "rig", is_optional=True)
+    return rebuild_rig(words, str(begun.folder / WORLDS_FILE)) if words else None
 
 
 def _resumed(folder: Path, words: Sequence[str]) -> Train:
@@ -142,7 +147,7 @@ def _resumed(folder: Path, words: Sequence[str]) -> Train:
     begun = BegunRun(folder, (WORLDS_FILE, SETTINGS_FILE))
     maps = begun.part(WORLDS_FILE, "maps", tuple)
     birdview = begun.part(WORLDS_FILE, "birdview", is_optional=True)
-    rig = begun.part(WORLDS_FILE, "rig", is_optional=True)
+    rig = _begun_rig(begun)
     saved = Train(
         folder,
         maps,
@@ -150,7 +155,7 @@ def _resumed(folder: Path, words: Sequence[str]) -> Train:
         False,
         "cpu",  # a run may go on elsewhere
         "birdview" if birdview else "camera" if rig else "entities",
-        rig["name"] if rig else Train.rig,
+        "",
         begun.settings(TrainSettings, SETTINGS_FILE, "train"),
         begun.settings(SimulatorSettings, WORLDS_FILE, "world"),
         begun.settings(BirdviewSettings, WORLDS_FILE, "birdview")
@@ -158,6 +163,7 @@ def _resumed(folder: Path, words: Sequence[str]) -> Train:
         else BirdviewSettings.small(),
     )
     command = parse(Train, words, "train", saved)
-    names = ("world", "birdview", "map", "eyes", "rig")
+    names = ("world", "birdview", "map", "eyes")
     begun.refuse_changed(changed_options(saved, command, names))
+    begun.refuse_other_cameras(rig, command.rig)
     return command

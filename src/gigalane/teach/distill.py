@@ -126,6 +126,7 @@ def distill(
     run_directory: str | os.PathLike[str],
     resume: bool = False,
     on_iteration: Callable[[dict[str, float]], bool | None] | None = None,
+    inherits: bool = True,
 ) -> CameraPolicy:
     """Teaches a student; Ctrl-C finishes the iteration and saves, as in self-play.
 
@@ -137,6 +138,8 @@ def distill(
         run_directory: where the run is kept: settings.json, metrics.jsonl, states, policy.
         resume: go on from the newest whole state there; remembered frames are collected anew.
         on_iteration: told the figures of each iteration; returning True ends the lessons.
+        inherits: whether a new run begins with what a self-taught driver does with its slots; a
+            student that has been taught already has that of its own.
 
     Raises:
         PolicyError: there is nothing to go on from, it does not fit, or the directory already
@@ -144,7 +147,7 @@ def distill(
         SettingsError: student and teacher never differ by as much as `critical` asks.
     """
     distiller = Distiller(world, teacher, student, settings, Path(run_directory))
-    distiller.resume() if resume else distiller.begin()
+    distiller.resume() if resume else distiller.begin(inherits)
     distiller.run(on_iteration)
     return student
 
@@ -191,11 +194,11 @@ class Distiller(PoolLessons[DistillSettings, FramePool]):
         self.tally = EpisodeTally(world)
         self._in_vain = 0
 
-    def begin(self) -> None:
-        """Starts a run in an empty directory."""
+    def begin(self, inherits: bool = True) -> None:
+        """Starts a run in an empty directory; see `distill`."""
         refuse_begun(self.run_directory)
         self.restart(self.settings.seed)
-        if isinstance(self.teacher, DriverTeacher):
+        if inherits and isinstance(self.teacher, DriverTeacher):
             shown = self.world.vector.observation[self.world.active]
             self.student.inherit(self.teacher.policy, shown)
         self.folder.begin(

@@ -15,11 +15,13 @@ from gigalane.core.files import replacing
 from gigalane.core.settings import SettingsError
 from gigalane.maps.compile import compile_map
 from gigalane.maps.road import RoadMap
+from gigalane.networks.camera_rows import CameraLayout
 from gigalane.policies.camera import CameraPolicy, CameraSettings
 from gigalane.policies.coach import CoachPolicy
 from gigalane.policies.entity import EntityPolicy
 from gigalane.policies.shipped import open_subject
 from gigalane.render.camera import Rig
+from gigalane.sim.control import ActionSpace
 from gigalane.sim.guard import Guard
 from gigalane.sim.settings import ActionName, PersonaSettings, SimulatorSettings, TrafficSettings
 from gigalane.sim.simulator import Simulator
@@ -75,6 +77,7 @@ def teach(
     run_directory: str | os.PathLike[str],
     *,
     eyes: CameraSettings | None = None,
+    start: CameraPolicy | None = None,
     resume: bool = False,
     sources: Sequence[str] = (),
     names: Mapping[str, str] | None = None,
@@ -91,9 +94,11 @@ def teach(
         settings: how to teach.
         run_directory: where the run is kept.
         eyes: sizes of the student; what it inherits has the teacher's.
+        start: a student that has been taught already, whose weights and sizes a new run begins
+            with: then it inherits nothing.
         resume: go on from its newest state.
         sources: how the maps were named; kept in the run's folder.
-        names: what else to keep there: how teacher and rig were named.
+        names: what else to keep there: how who teaches was named, and who was begun with.
         on_iteration: told the figures of each iteration; returning True ends the lessons.
         on_student: shown the student before its first lesson.
 
@@ -105,25 +110,24 @@ def teach(
     """
     if not resume:
         refuse_begun(Path(run_directory))
+    sizes = _sizes(teacher, start.settings if start is not None else eyes or CameraSettings())
     simulator = Simulator(
         [compile_map(road_map) for road_map in maps],
-        replace(world, action=_action_of(teacher, world, eyes)),
+        replace(world, action=_action_of(teacher, world, sizes)),
         seed=settings.seed,
         threads=settings.threads or None,
     )
     inner = VectorWorld(simulator, Guard(simulator, maps, run_directory))
     camera_world = CameraWorld(_shown(teacher, inner, maps), rig, maps, settings.appearance)
-    sizes = eyes or CameraSettings()
-    if isinstance(teacher, EntityPolicy):
-        widths = {n: getattr(teacher.settings, n) for n in ("encoder_width", "trunk")}
-        sizes = replace(sizes, **widths)
-    if isinstance(teacher, CoachPolicy):
-        sizes = replace(sizes, trunk=(*sizes.trunk[:-1], teacher.settings.join[-1]))
     knowing = _teacher(teacher, simulator)
+    if start is not None:
+        _refuse_unlike(start, camera_world.layout, knowing.action_space, sizes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         student = CameraPolicy(camera_world.layout, knowing.action_space, sizes)
-    if not resume:
+    if start is not None:
+        student.load_state_dict(start.state_dict())
+    elif not resume:
         student.open_eyes()
     check_weights(settings.losses, knowing, student)
     if on_student is not None:
@@ -133,19 +137,69 @@ def teach(
             "maps": list(sources) or [road_map.name for road_map in maps],
             "world": asdict(world),
             "student": asdict(sizes),
-            **(names or {"rig": rig.name}),
+            "rig": asdict(rig),
+            **(names or {}),
         }
         Path(run_directory).mkdir(parents=True, exist_ok=True)
         with replacing(Path(run_directory) / WORLDS_FILE) as beside:
             beside.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    return distill(camera_world, knowing, student, settings, run_directory, resume, on_iteration)
+    return distill(
+        camera_world,
+        knowing,
+        student,
+        settings,
+        run_directory,
+        resume,
+        on_iteration,
+        inherits=start is None,
+    )
 
 
-def _action_of(
-    teacher: Knowing, world: SimulatorSettings, eyes: CameraSettings | None
-) -> ActionName:
+def _sizes(teacher: Knowing, sizes: CameraSettings) -> CameraSettings:
+    """Sizes of a student: what it inherits, or is to match, is as wide as the teacher's."""
+    if isinstance(teacher, EntityPolicy):
+        widths = {n: getattr(teacher.settings, n) for n in ("encoder_width", "trunk")}
+        return replace(sizes, **widths)
+    if isinstance(teacher, CoachPolicy):
+        return replace(sizes, trunk=(*sizes.trunk[:-1], teacher.settings.join[-1]))
+    return sizes
+
+
+def _refuse_unlike(
+    start: CameraPolicy, layout: CameraLayout, action_space: ActionSpace, sizes: CameraSettings
+) -> None:
+    """Refuses to begin with a student that its lessons do not fit.
+
+    Raises:
+        SettingsError: it looks through other cameras, acts otherwise or is built otherwise.
+    """
+    if start.layout != layout:
+        raise SettingsError(
+            f"start: it looks through {_told(start.layout)}, the worlds show {_told(layout)}; "
+            "give the cameras that it was taught with"
+        )
+    if start.action_space != action_space:
+        raise SettingsError(
+            f"start: it acts in {start.action_space.name}, its teacher in {action_space.name}; "
+            "give a teacher like its own"
+        )
+    if start.settings != sizes:
+        raise SettingsError(
+            f"start: its slots have {start.settings.encoder_width} numbers and its trunk has "
+            f"widths {start.settings.trunk}, its teacher asks for {sizes.encoder_width} and "
+            f"{sizes.trunk}; give a teacher like its own"
+        )
+
+
+def _told(layout: CameraLayout) -> str:
+    """Cameras in words."""
+    width, height = layout.rig.size
+    return f"{layout.rig.name} ({len(layout.rig.cameras)} x {width} x {height}, {layout.given})"
+
+
+def _action_of(teacher: Knowing, world: SimulatorSettings, sizes: CameraSettings) -> ActionName:
     """The actions that are taken: those of plans, of the teacher, or of the worlds."""
-    if eyes is not None and eyes.drives == "plans":
+    if sizes.drives == "plans":
         return "acceleration_steering"
     return world.action if isinstance(teacher, str) else teacher.action_space.name
 
