@@ -105,7 +105,7 @@ def open_loop(
                     ours, _ = student.evaluate(world.observation[rows])
                     assert isinstance(ours, Categorical)
                     sums[0] += theirs.kl(ours).double().sum()
-                    sums[1] += (theirs.mode() == ours.mode()).sum()
+                    sums[1] += (teacher.settle(theirs) == student.settle(ours)).sum()
                     frames += len(rows)
                     if futures is not None:
                         future = futures.look()

@@ -245,27 +245,27 @@ SKY_CLASS = wp.constant(CLASS["sky"])
                     const float part = view[32 + 3 * material + k] * shine;
                     color |= (int)((part < 1.0f ? part : 1.0f) * 1023.0f) << (10 * k);
                 }
-                int entry = table.data[0];
                 if (view[23] == 1.0f) {
                     id = color;
                 } else {
+                    const int entry = table.data[0];
                     if (entry < 8191) table.data[0] = entry + 1;
                     table.data[2 * entry] = color;
                     table.data[2 * entry + 1] = (look >> 16) & 0x3FFF;
                     id |= entry;
-                }
-                if (view[23] > 2.0f) {
-                    float* surface = (float*)(table.data + 16400 + 8 * entry);
-                    const float ex = x[stride] - x[0], ey = y[stride] - y[0];
-                    const float ez = z[stride] - z[0], fx = x[2 * stride] - x[0];
-                    const float fy = y[2 * stride] - y[0], fz = z[2 * stride] - z[0];
-                    const float mx = ey * fz - ez * fy, my = ez * fx - ex * fz;
-                    const float mz = ex * fy - ey * fx, over = sqrtf(ex * ex + ey * ey);
-                    const float each = 1.0f / (over > 1.0e-6f ? over : 1.0e-6f);
-                    surface[0] = x[0]; surface[1] = y[0]; surface[2] = z[0];
-                    surface[3] = ex * each; surface[4] = ey * each; surface[5] = over;
-                    surface[6] = fabsf(mz) / sqrtf(mx * mx + my * my + mz * mz + 1.0e-20f);
-                    surface[7] = (float)material;
+                    if (view[23] > 2.0f) {
+                        float* surface = (float*)(table.data + 16400 + 8 * entry);
+                        const float ex = x[stride] - x[0], ey = y[stride] - y[0];
+                        const float ez = z[stride] - z[0], fx = x[2 * stride] - x[0];
+                        const float fy = y[2 * stride] - y[0], fz = z[2 * stride] - z[0];
+                        const float mx = ey * fz - ez * fy, my = ez * fx - ex * fz;
+                        const float mz = ex * fy - ey * fx, over = sqrtf(ex * ex + ey * ey);
+                        const float each = 1.0f / (over > 1.0e-6f ? over : 1.0e-6f);
+                        surface[0] = x[0]; surface[1] = y[0]; surface[2] = z[0];
+                        surface[3] = ex * each; surface[4] = ey * each; surface[5] = over;
+                        surface[6] = fabsf(mz) / sqrtf(mx * mx + my * my + mz * mz + 1.0e-20f);
+                        surface[7] = (float)material;
+                    }
                 }
             }
             const Vector low = none + limits[0][q], high = none + limits[1][q];
@@ -357,11 +357,12 @@ def draw_quads(
     const int width = (int)view[12], height = (int)view[13];
     const float a = view[15], b = view[16], c = view[17], farthest = view[18];
     const float steepness = view[24];
-    // Ids of the sky from the horizon upwards, and of bare ground.
+    // Ids of the sky from the horizon upwards, and of bare ground; or, of their entries, colours.
     alignas(64) int skies[16];
     const bool by_color = view[23] == 1.0f;
-    for (int k = 0; k < 16; k++) skies[k] = by_color ? table.data[2 * (2 + k)] : sky + k;
-    const int bare = by_color ? table.data[2] : ground;
+    const int* colors = table.data + 2 * (sky & 0xFFFFFF);
+    for (int k = 0; k < 16; k++) skies[k] = by_color ? colors[2 * k] : sky + k;
+    const int bare = by_color ? table.data[2 * (ground & 0xFFFFFF)] : ground;
     for (int line = 0; line < height; line++) {
         const float w0 = b * ((float)line + 0.5f) + c + 0.5f * a;
         float* depths = inverse.data + (int)view[30] + (long long)line * width;
@@ -412,8 +413,8 @@ def fill_background(
 
     Args:
         view_in: the view.
-        ground: id of bare ground, where ids are not colours.
-        sky: id of the sky at the horizon; the shades above follow it.
+        ground: class and entry of bare ground.
+        sky: the same of the sky at the horizon; the shades above follow it.
         table: colour and instance id of every entry.
         ids: (pixels + 16) see `NAMED`.
         inverse: (pixels + 16) 1/z [1/m]; 0 stays for the sky.
