@@ -67,6 +67,7 @@ def test_a_student_is_taught_more_with_its_own_cameras_and_sizes(gigalane, refus
     assert isinstance(taught, CameraPolicy)
     assert taught.layout.rig.size == (24, 16)
     assert taught.settings.eyes.channels == (8, 8)
+    assert json.loads((more / "settings.json").read_text())["distill"]["mixed"] == 0.0
     assert "another --start" in refused("distill", more, "--resume", "--start", "default-camera")
     (folder / "rig.json").unlink()
     (first / "policy.safetensors").unlink()

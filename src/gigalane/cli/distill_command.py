@@ -127,7 +127,9 @@ def _usual(command: Distill, teacher: Knowing, start: CameraPolicy | None) -> Di
     sizes = command.student if start is None else start.settings
     if sizes.proposals and isinstance(teacher, EntityPolicy):
         losses = losses.with_plans()
-    return Distill(command.run, distill=DistillSettings(losses=losses))
+    # Who can drive already needs nobody beside.
+    mixed = DistillSettings.mixed if start is None else 0.0
+    return Distill(command.run, distill=DistillSettings(losses=losses, mixed=mixed))
 
 
 def _refuse_decided(command: Distill, teacher: Knowing, start: CameraPolicy | None) -> None:
