@@ -1,61 +1,83 @@
-"""The shipped camera driver: self-play DAgger from the shipped driver, on ninety-six towns.
+"""The shipped camera driver: self-play DAgger from the shipped driver, on ninety-nine towns.
 
-    python recipes/default_camera.py runs/camera                              # 4.2 million frames
-    python recipes/default_camera.py runs/camera --resume --frames 5400000    # what ships
+    GIGALANE_DATA=… python recipes/default_camera.py runs/camera [--resume]
 
-The student drives every car of 96 worlds of 40 through one strip all around; its teacher is the
-driver that ships. One thread of a busy machine made 700 to 950 frames a second of it: 100 minutes
-for the first 4.2 million, half an hour for the rest, whose learning rate begins anew at an eighth.
-What is remembered takes 6 GB. What ships is RUN/default-camera.safetensors: the same weights, more
-careful where they are unsure. How much more was chosen on towns 8001 to 8006, after 4.2 million.
+The student drives every car through one strip all around; its teacher is the driver that ships.
+The first stage has ninety-six procedural towns, a world of 40 each; its learning rate falls to
+nothing twice, after 4.2 and after 5.4 million frames. The second goes on from it in 24 more worlds,
+CARLA's Town01, Town03 and Town04, and pushes about the shades of every frame. One thread of a busy
+machine made 700 to 950 frames a second: two hours for the first stage, an hour and more for the
+second. What is remembered takes 6 GB. What ships is RUN/streets/policy.safetensors.
 """
 
 import argparse
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gigalane.maps.sources import open_maps
-from gigalane.policies.checkpoint import load_policy, read_policy_metadata, save_policy
+from gigalane.cli.errors import one_line_errors
+from gigalane.maps.sources import located, open_maps
+from gigalane.policies.actor_critic import AnyPolicy
+from gigalane.policies.camera import CameraPolicy
+from gigalane.policies.checkpoint import load_policy, training_states
 from gigalane.policies.shipped import load_default
 from gigalane.render.camera import load_rig
 from gigalane.teach.distill import DistillSettings
 from gigalane.teach.teaching import TEACHING_WORLD, teach
+from gigalane.train.run_folder import POLICY_FILE
 
-TOWNS = "town:1-96"
-WORLD = replace(TEACHING_WORLD, worlds=96)
+PROCEDURAL_TOWNS = "town:1-96"
+CARLA_TOWNS = 8 * tuple(f"$/opendrive/carla/Town0{k}.xodr.gz" for k in (1, 3, 4))
 RIG = "surround"
-SETTINGS = DistillSettings(frames=4_200_000, rollout_steps=2, pool=100_000)
-CAUTION = 0.65
+TOWNS = DistillSettings(frames=4_200_000, rollout_steps=2, pool=100_000, threads=1)
+AGAIN = replace(TOWNS, frames=5_400_000)
+STREETS = replace(
+    TOWNS,
+    seed=1,
+    frames=3_200_000,
+    mixed=0.01,
+    learning_rate=5e-4,
+    recolour=0.3,
+    appearance=replace(TOWNS.appearance, seed=500_000),
+)
 
 
 def main() -> None:
     """Teaches, or goes on teaching."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("run", type=Path, help="folder of the run")
-    parser.add_argument("--resume", action="store_true", help="go on with that run")
-    parser.add_argument("--frames", type=int, default=SETTINGS.frames, help="to learn from")
-    options = parser.parse_args()
+    parser.add_argument("run", type=Path, help="folder of the run; what was cut off there goes on")
+    run = parser.parse_args().run
+    everywhere = located((PROCEDURAL_TOWNS, *CARLA_TOWNS), "default-camera")
+    towns, streets = run / "towns", run / "streets"
+    if not training_states(streets):
+        lessons((PROCEDURAL_TOWNS,), TOWNS, towns)
+        lessons((PROCEDURAL_TOWNS,), AGAIN, towns)
+    lessons(everywhere, STREETS, streets, load_policy(towns / POLICY_FILE))
+
+
+def lessons(
+    sources: Sequence[str], settings: DistillSettings, folder: Path, start: AnyPolicy | None = None
+) -> None:
+    """One stage, in a world a map; goes on if it was cut off."""
+    begun = bool(training_states(folder))
+    assert start is None or isinstance(start, CameraPolicy)
+    maps = open_maps(sources)
     teach(
-        open_maps([TOWNS]),
-        WORLD,
+        maps,
+        replace(TEACHING_WORLD, worlds=len(maps)),
         load_default(),
         load_rig(RIG),
-        replace(SETTINGS, frames=options.frames),
-        options.run,
-        resume=options.resume,
-        sources=(TOWNS,),
-        names={"teacher": "default", "rig": RIG},
+        settings,
+        folder,
+        start=None if begun else start,
+        resume=begun,
+        sources=sources,
+        names={"teacher": "default"},
     )
-    ship(options.run)
-
-
-def ship(run: Path) -> None:
-    """Writes what ships: the policy of a run, as careful as it should be."""
-    taught = run / "policy.safetensors"
-    policy = load_policy(taught)
-    policy.settings = replace(policy.settings, caution=CAUTION)
-    save_policy(policy, run / "default-camera.safetensors", metadata=read_policy_metadata(taught))
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors() as outcome:
+        main()
+    sys.exit(outcome.code)

@@ -10,11 +10,12 @@ a lane-kilometre on the procedural towns, 2 to 10 on CARLA's. Two idle CPU cores
 """
 
 import argparse
-import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
-from gigalane.maps.sources import open_maps
+from gigalane.cli.errors import one_line_errors
+from gigalane.maps.sources import located, open_maps
 from gigalane.policies.checkpoint import load_policy
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.train.guidance import GuidanceSettings
@@ -23,7 +24,7 @@ from gigalane.train.run_folder import POLICY_FILE
 from gigalane.train.selfplay import self_play
 from gigalane.train.trainer import TrainSettings
 
-CARLA_TOWNS = tuple(f"opendrive/carla/Town0{k}.xodr.gz" for k in (1, 3, 4))
+CARLA_TOWNS = tuple(f"$/opendrive/carla/Town0{k}.xodr.gz" for k in (1, 3, 4))
 PROCEDURAL_TOWNS = "town:1-16"
 WORLD = SimulatorSettings(worlds=48, agents=64)
 TOLD = TrainSettings(
@@ -56,8 +57,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder of the run")
     parser.add_argument("--resume", action="store_true", help="go on with that run")
     options = parser.parse_args()
-    data = Path(os.environ["GIGALANE_DATA"])
-    maps = open_maps([PROCEDURAL_TOWNS, *(str(data / town) for town in CARLA_TOWNS)])
+    maps = open_maps(located([PROCEDURAL_TOWNS, *CARLA_TOWNS], "default"))
     begun = [name for name in STAGES if (options.run / name).exists()]
     policy = None
     for name, (settings, end) in STAGES.items():
@@ -77,4 +77,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors() as outcome:
+        main()
+    sys.exit(outcome.code)

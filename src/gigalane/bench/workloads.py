@@ -5,17 +5,14 @@ A workload is named, so that a figure can be measured again; all that matters st
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeVar
 
 from gigalane.core.settings import SettingsError
-from gigalane.evals.suites import DATA_VARIABLE
 from gigalane.maps.compile import CompiledMap, compile_map
 from gigalane.maps.compile_settings import CompileSettings
-from gigalane.maps.sources import open_maps
+from gigalane.maps.sources import located, open_maps
 from gigalane.maps.tokens import TokenSettings
 from gigalane.policies.entity import EntitySettings
 from gigalane.sim.settings import ObservationSettings, SimulatorSettings
@@ -68,14 +65,7 @@ class Workload:
         Raises:
             SettingsError: if they lie in a folder that is not at hand.
         """
-        folder = os.environ.get(DATA_VARIABLE, "")
-        if any(source.startswith("$") for source in self.maps) and not Path(folder or " ").is_dir():
-            reason = f"no folder: {folder}" if folder else "not set"
-            raise SettingsError(
-                f"workload {self.name}: its maps lie in the folder that {DATA_VARIABLE} names, "
-                f"which is {reason}; set it, or use --workload small"
-            )
-        return [source.replace("$", folder, 1) for source in self.maps]
+        return located(self.maps, f"workload {self.name}", "set it, or use --workload small")
 
     def compiled_maps(self) -> list[CompiledMap]:
         """Opens and compiles its maps, about a second each.

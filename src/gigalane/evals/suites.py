@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from gigalane.core.settings import SettingsError
-
-DATA_VARIABLE = "GIGALANE_DATA"
-"""Environment variable that names the folder of sample maps."""
+from gigalane.maps.sources import located
 
 
 @dataclass(frozen=True)
@@ -34,14 +30,7 @@ class Suite:
         Raises:
             SettingsError: if they lie in a folder that is not at hand.
         """
-        folder = os.environ.get(DATA_VARIABLE, "")
-        needs_folder = any(source.startswith("$") for source in self.maps)
-        if needs_folder and not (folder and Path(folder).is_dir()):
-            raise SettingsError(
-                f"suite {self.name}: its maps lie in the folder that {DATA_VARIABLE} names, which "
-                f"is {'not set' if not folder else 'no folder: ' + folder}; set it, or use --map"
-            )
-        return [source.replace("$", folder, 1) for source in self.maps]
+        return located(self.maps, f"suite {self.name}", "set it, or use --map")
 
 
 _UNSEEN = ("$/opendrive/carla/Town05.xodr.gz", "$/opendrive/carla/Town10HD.xodr.gz")

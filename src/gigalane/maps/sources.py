@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
+from gigalane.core.settings import SettingsError
 from gigalane.maps.importers.formats import load_map
 from gigalane.maps.road import MapError, RoadMap
+
+DATA_VARIABLE = "GIGALANE_DATA"
+"""Environment variable that names the folder of sample maps."""
 
 _TOWN = re.compile(r"town:(\d+)(?:-(\d+))?$")
 
@@ -47,3 +53,24 @@ def open_maps(sources: Sequence[str]) -> list[RoadMap]:
         else:
             maps.append(load_map(source))
     return maps
+
+
+def located(sources: Sequence[str], who: str, cure: str = "set it") -> list[str]:
+    """Sources as `open_maps` takes them, where some begin with `$` for the folder of sample maps.
+
+    Args:
+        sources: names of maps.
+        who: needs them, for the error.
+        cure: what to do where there is no such folder.
+
+    Raises:
+        SettingsError: if they lie in a folder that is not at hand.
+    """
+    folder = os.environ.get(DATA_VARIABLE, "")
+    needs_folder = any(source.startswith("$") for source in sources)
+    if needs_folder and not (folder and Path(folder).is_dir()):
+        raise SettingsError(
+            f"{who}: its maps lie in the folder that {DATA_VARIABLE} names, which is "
+            f"{'not set' if not folder else 'no folder: ' + folder}; {cure}"
+        )
+    return [source.replace("$", folder, 1) for source in sources]

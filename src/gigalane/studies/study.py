@@ -36,10 +36,10 @@ from typing import Any, Protocol
 
 from gigalane.core.settings import SettingsError
 from gigalane.evals.evaluate import EvaluateSettings
-from gigalane.evals.suites import DATA_VARIABLE, HELD_OUT_TOWNS, Suite
+from gigalane.evals.suites import HELD_OUT_TOWNS
 from gigalane.maps.generate import TownSettings, generate_town
 from gigalane.maps.road import RoadMap
-from gigalane.maps.sources import open_maps
+from gigalane.maps.sources import DATA_VARIABLE, located, open_maps
 from gigalane.policies.actor_critic import AnyPolicy
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.train.trainer import Trainer, TrainSettings
@@ -232,8 +232,7 @@ class Trial:
             SettingsError: if they lie in a folder that is not at hand.
             MapError: if one of them cannot be used.
         """
-        sources = Suite(self.name, "", self.maps, self.settings.density).sources()
-        return _open(tuple(sources), self.towns)
+        return _open(tuple(located(self.maps, f"trial {self.name}")), self.towns)
 
 
 @dataclass(frozen=True)
