@@ -18,7 +18,7 @@ from gigalane.bench.machine import check_memory, core_count, scene_bytes
 from gigalane.bench.simulate import RandomActions, make_simulator, settings_of
 from gigalane.bench.speed import Figure, Measurement, Stopwatch, Timed, require
 from gigalane.bench.workloads import Workload
-from gigalane.maps.compile import compile_map
+from gigalane.maps.compile import compile_maps
 from gigalane.maps.sources import open_maps
 from gigalane.render.appearance import VARIED
 from gigalane.render.birdview import BirdviewRenderer, BirdviewSettings
@@ -156,7 +156,7 @@ class _Studio:
         self.workload, self.rig = workload, workload.eyes()
         _check_memory(workload, self.rig, device)
         roads = open_maps(workload.sources())
-        maps = [compile_map(one, workload.compile) for one in roads]
+        maps = compile_maps(roads, workload.compile)
         self.simulator: Simulator = make_simulator(workload, device, threads, maps)
         self.sceneries: list[Scenery] = []
         if self.rig is None:

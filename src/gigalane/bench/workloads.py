@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from gigalane.core.settings import SettingsError
-from gigalane.maps.compile import CompiledMap, compile_map
+from gigalane.maps.compile import CompiledMap, compile_maps
 from gigalane.maps.compile_settings import CompileSettings
 from gigalane.maps.sources import located, open_maps
 from gigalane.maps.tokens import TokenSettings
@@ -74,7 +74,7 @@ class Workload:
             SettingsError: if they lie in a folder that is not at hand.
             MapError: if one of them cannot be used.
         """
-        return [compile_map(one, self.compile) for one in open_maps(self.sources())]
+        return compile_maps(open_maps(self.sources()), self.compile)
 
 
 _TOWN01 = ("$/opendrive/carla/Town01.xodr.gz",)

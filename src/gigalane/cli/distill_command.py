@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -127,9 +127,10 @@ def _usual(command: Distill, teacher: Knowing, start: CameraPolicy | None) -> Di
     sizes = command.student if start is None else start.settings
     if sizes.proposals and isinstance(teacher, EntityPolicy):
         losses = losses.with_plans()
-    # Who can drive already needs nobody beside.
-    mixed = DistillSettings.mixed if start is None else 0.0
-    return Distill(command.run, distill=DistillSettings(losses=losses, mixed=mixed))
+    usual = DistillSettings(losses=losses)
+    if start is not None:  # who can drive already needs nobody beside, and smaller steps
+        usual = replace(usual, mixed=0.0, learning_rate=3e-4)
+    return Distill(command.run, distill=usual)
 
 
 def _refuse_decided(command: Distill, teacher: Knowing, start: CameraPolicy | None) -> None:

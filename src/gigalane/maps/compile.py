@@ -7,6 +7,7 @@ sees of it, and write down the lane graph, the stop lines and the cycles of the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -53,6 +54,19 @@ class CompiledMap:
     def array_names(cls) -> list[str]:
         """Names of the fields that are arrays, in order."""
         return [f.name for f in fields(cls) if f.name not in ("name", "lane_ids")]
+
+
+def compile_maps(
+    road_maps: Sequence[RoadMap], settings: CompileSettings | None = None
+) -> list[CompiledMap]:
+    """Compiles maps in their order; one that is there several times is compiled once.
+
+    Raises:
+        MapError: if no lane of a map can be driven on.
+    """
+    distinct = {id(road_map): road_map for road_map in road_maps}
+    compiled = {key: compile_map(road_map, settings) for key, road_map in distinct.items()}
+    return [compiled[id(road_map)] for road_map in road_maps]
 
 
 def compile_map(road_map: RoadMap, settings: CompileSettings | None = None) -> CompiledMap:

@@ -35,24 +35,28 @@ def open_map(source: str) -> RoadMap:
 def open_maps(sources: Sequence[str]) -> list[RoadMap]:
     """Opens maps; `town:A-B` stands for the towns of all seeds from A to B.
 
+    A source that is named several times, so that more worlds have it, is opened once.
+
     Raises:
         MapError: if one of them cannot be used.
     """
-    maps: list[RoadMap] = []
-    for source in sources:
-        town = _TOWN.match(source)
-        if town:
-            from gigalane.maps.generate.town import generate_town
+    opened = {source: _open(source) for source in dict.fromkeys(sources)}
+    return [road_map for source in sources for road_map in opened[source]]
 
-            first, last = int(town[1]), int(town[2] or town[1])
-            if last < first or last - first >= 1000:
-                raise MapError(source, "", "give a range of 1 to 1000 seeds, as in town:1-8")
-            maps += [generate_town(seed) for seed in range(first, last + 1)]
-        elif source.startswith("town:"):
-            raise MapError(source, "", "towns are written town:SEED or town:FIRST-LAST")
-        else:
-            maps.append(load_map(source))
-    return maps
+
+def _open(source: str) -> list[RoadMap]:
+    """The maps of one source."""
+    town = _TOWN.match(source)
+    if town:
+        from gigalane.maps.generate.town import generate_town
+
+        first, last = int(town[1]), int(town[2] or town[1])
+        if last < first or last - first >= 1000:
+            raise MapError(source, "", "give a range of 1 to 1000 seeds, as in town:1-8")
+        return [generate_town(seed) for seed in range(first, last + 1)]
+    if source.startswith("town:"):
+        raise MapError(source, "", "towns are written town:SEED or town:FIRST-LAST")
+    return [load_map(source)]
 
 
 def located(sources: Sequence[str], who: str, cure: str = "set it") -> list[str]:

@@ -129,10 +129,12 @@ class CameraRenderer:
                 f"maps: {[one.name for one in given]}; give the simulator's, in its order: "
                 f"{[one.name for one in compiled]}"
             )
-        return [
-            one if isinstance(one, Scenery) else compile_scenery(one, of)
-            for one, of in zip(given, compiled, strict=True)
-        ]
+        distinct = {id(one): (one, of) for one, of in zip(given, compiled, strict=True)}
+        built = {
+            key: one if isinstance(one, Scenery) else compile_scenery(one, of)
+            for key, (one, of) in distinct.items()
+        }
+        return [built[id(one)] for one in given]
 
     def _cells_within_reach(self) -> int:
         """Most grid cells that a view may ask for."""

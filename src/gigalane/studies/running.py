@@ -23,7 +23,7 @@ from rich.console import Console
 
 from gigalane.core.settings import RunError, SettingsError
 from gigalane.evals.evaluate import evaluate
-from gigalane.maps.compile import compile_map
+from gigalane.maps.compile import compile_maps
 from gigalane.maps.road import RoadMap
 from gigalane.networks.chunks import one_torch_thread
 from gigalane.policies.actor_critic import AnyPolicy
@@ -239,7 +239,7 @@ def open_world(stage: Stage, folder: Path) -> World:
     """The worlds of a stage, on one thread."""
     maps = stage.open_maps()
     simulator = Simulator(
-        [compile_map(road_map) for road_map in maps],
+        compile_maps(maps),
         stage.world,
         seed=stage.train.seed,
         threads=1,

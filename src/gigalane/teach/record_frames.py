@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gigalane.acting.perturbed import Perturbation, PerturbedActor
 from gigalane.core.settings import SettingsError
-from gigalane.maps.compile import compile_map
+from gigalane.maps.compile import compile_maps
 from gigalane.maps.road import RoadMap
 from gigalane.networks.chunks import one_torch_thread
 from gigalane.policies.entity import EntityPolicy
@@ -91,7 +91,7 @@ def record_frames(
         SimulationError: a number left all bounds.
     """
     simulator = Simulator(
-        [compile_map(road_map) for road_map in maps],
+        compile_maps(maps),
         replace(settings.world, action=teacher.action_space.name),
         seed=settings.seed,
         threads=settings.threads or None,

@@ -13,7 +13,7 @@ import torch
 
 from gigalane.core.files import replacing
 from gigalane.core.settings import SettingsError
-from gigalane.maps.compile import compile_map
+from gigalane.maps.compile import compile_maps
 from gigalane.maps.road import RoadMap
 from gigalane.networks.camera_rows import CameraLayout
 from gigalane.policies.camera import CameraPolicy, CameraSettings
@@ -112,7 +112,7 @@ def teach(
         refuse_begun(Path(run_directory))
     sizes = _sizes(teacher, start.settings if start is not None else eyes or CameraSettings())
     simulator = Simulator(
-        [compile_map(road_map) for road_map in maps],
+        compile_maps(maps),
         replace(world, action=_action_of(teacher, world, sizes)),
         seed=settings.seed,
         threads=settings.threads or None,

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from gigalane.core.settings import SettingsError
-from gigalane.maps.compile import compile_map
+from gigalane.maps.compile import compile_maps
 from gigalane.maps.road import RoadMap
 from gigalane.networks.chunks import run_chunks
 from gigalane.networks.plans import PLAN_POSES
@@ -236,7 +236,7 @@ def drive_in_two_looks(
         SettingsError: see `TwoLooks`.
     """
     simulator = Simulator(
-        [compile_map(road_map) for road_map in maps],
+        compile_maps(maps),
         replace(world, action=student.action_space.name),
         seed=seed,
         threads=student.threads,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gigalane.core.files import replacing
 from gigalane.core.kernels import require_device
-from gigalane.maps.compile import CompileSettings, compile_map
+from gigalane.maps.compile import CompileSettings, compile_maps
 from gigalane.maps.road import RoadMap
 from gigalane.policies.actor_critic import AnyPolicy
 from gigalane.render.appearance import VARIED
@@ -77,7 +77,7 @@ def self_play(
         first, count = ranks.share(world.worlds)
         device = ranks.device(device)
         require_device(device)
-        compiled = [compile_map(road_map, compile_settings) for road_map in maps]
+        compiled = compile_maps(maps, compile_settings)
         simulator = Simulator(
             compiled,
             replace(world, worlds=count),
