@@ -1,6 +1,6 @@
 """The shipped camera driver: self-play DAgger from the shipped driver, on ninety-nine towns.
 
-    GIGALANE_DATA=… python recipes/default_camera.py runs/camera [--resume]
+    GIGALANE_DATA=… python recipes/default_camera.py runs/camera
 
 The student drives every car through one strip all around; its teacher is the driver that ships.
 The first stage has ninety-six procedural towns, a world of 40 each; its learning rate falls to
@@ -18,14 +18,13 @@ from pathlib import Path
 
 from gigalane.cli.errors import one_line_errors
 from gigalane.maps.sources import located, open_maps
-from gigalane.policies.actor_critic import AnyPolicy
 from gigalane.policies.camera import CameraPolicy
 from gigalane.policies.checkpoint import load_policy, training_states
 from gigalane.policies.shipped import load_default
 from gigalane.render.camera import load_rig
 from gigalane.teach.distill import DistillSettings
 from gigalane.teach.teaching import TEACHING_WORLD, teach
-from gigalane.train.run_folder import POLICY_FILE
+from gigalane.train.run_folder import POLICY_FILE, learned_from
 
 PROCEDURAL_TOWNS = "town:1-96"
 CARLA_TOWNS = 8 * tuple(f"$/opendrive/carla/Town0{k}.xodr.gz" for k in (1, 3, 4))
@@ -46,23 +45,27 @@ STREETS = replace(
 def main() -> None:
     """Teaches, or goes on teaching."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("run", type=Path, help="folder of the run; what was cut off there goes on")
+    parser.add_argument("run", type=Path, help="folder of the run; what was stopped there goes on")
     run = parser.parse_args().run
     everywhere = located((PROCEDURAL_TOWNS, *CARLA_TOWNS), "default-camera")
-    towns, streets = run / "towns", run / "streets"
-    if not training_states(streets):
-        lessons((PROCEDURAL_TOWNS,), TOWNS, towns)
-        lessons((PROCEDURAL_TOWNS,), AGAIN, towns)
-    lessons(everywhere, STREETS, streets, load_policy(towns / POLICY_FILE))
+    for name, sources, settings in (
+        ("towns", (PROCEDURAL_TOWNS,), TOWNS),
+        ("towns", (PROCEDURAL_TOWNS,), AGAIN),
+        ("streets", everywhere, STREETS),
+    ):
+        if learned_from(run / name, "frames") < settings.frames:
+            lessons(run, name, sources, settings)
+        if learned_from(run / name, "frames") < settings.frames:
+            return  # stopped
 
 
-def lessons(
-    sources: Sequence[str], settings: DistillSettings, folder: Path, start: AnyPolicy | None = None
-) -> None:
-    """One stage, in a world a map; goes on if it was cut off."""
+def lessons(run: Path, name: str, sources: Sequence[str], settings: DistillSettings) -> None:
+    """A stage, in a world a map; it begins with the student of the stage before."""
+    folder, maps, start = run / name, open_maps(sources), None
     begun = bool(training_states(folder))
-    assert start is None or isinstance(start, CameraPolicy)
-    maps = open_maps(sources)
+    if name == "streets" and not begun:
+        start = load_policy(run / "towns" / POLICY_FILE)
+        assert isinstance(start, CameraPolicy)
     teach(
         maps,
         replace(TEACHING_WORLD, worlds=len(maps)),
@@ -70,7 +73,7 @@ def lessons(
         load_rig(RIG),
         settings,
         folder,
-        start=None if begun else start,
+        start=start,
         resume=begun,
         sources=sources,
         names={"teacher": "default"},

@@ -1,12 +1,12 @@
 """The shipped driver: told for a while, then alone, by self-play on twenty towns.
 
-    GIGALANE_DATA=… python recipes/default_driver.py runs/default [--resume]
+    GIGALANE_DATA=… python recipes/default_driver.py runs/default
 
 In the first stage the scripted driver says at every state what it would do, less and less so
 until 6 million samples (`gigalane.train.guidance`); the second is reward alone, and the third goes
 on from it with a learning rate that starts high once more. Worlds hold 64 road users: about 9 to
 a lane-kilometre on the procedural towns, 2 to 10 on CARLA's. Two idle CPU cores make 70,000 to
-80,000 samples a second of it; each stage can be stopped and resumed.
+80,000 samples a second of it. What was stopped goes on when it is run again.
 """
 
 import argparse
@@ -16,11 +16,11 @@ from pathlib import Path
 
 from gigalane.cli.errors import one_line_errors
 from gigalane.maps.sources import located, open_maps
-from gigalane.policies.checkpoint import load_policy
+from gigalane.policies.checkpoint import load_policy, training_states
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.train.guidance import GuidanceSettings
 from gigalane.train.ppo import PPOSettings
-from gigalane.train.run_folder import POLICY_FILE
+from gigalane.train.run_folder import POLICY_FILE, learned_from
 from gigalane.train.selfplay import self_play
 from gigalane.train.trainer import TrainSettings
 
@@ -54,16 +54,14 @@ STAGES = {
 def main() -> None:
     """Trains, or goes on training."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=Path, help="folder of the run")
-    parser.add_argument("--resume", action="store_true", help="go on with that run")
-    options = parser.parse_args()
+    parser.add_argument("run", type=Path, help="folder of the run; what was stopped there goes on")
+    run = parser.parse_args().run
     maps = open_maps(located([PROCEDURAL_TOWNS, *CARLA_TOWNS], "default"))
-    begun = [name for name in STAGES if (options.run / name).exists()]
     policy = None
     for name, (settings, end) in STAGES.items():
-        folder = options.run / name
-        if name not in begun[:-1]:
-            goes_on = options.resume and name in begun
+        folder = run / name
+        if learned_from(folder, "samples") < end:
+            goes_on = bool(training_states(folder))
             self_play(
                 maps,
                 WORLD,
@@ -73,6 +71,8 @@ def main() -> None:
                 start=None if goes_on else policy,
                 on_iteration=lambda figures, end=end: figures["samples"] >= end,
             )
+            if learned_from(folder, "samples") < end:
+                return  # stopped
         policy = load_policy(folder / POLICY_FILE)
 
 

@@ -1,6 +1,7 @@
 """Distillation from outside: begin, go on, refuse what does not fit."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -67,11 +68,43 @@ def test_a_student_is_taught_more_with_its_own_cameras_and_sizes(gigalane, refus
     assert isinstance(taught, CameraPolicy)
     assert taught.layout.rig.size == (24, 16)
     assert taught.settings.eyes.channels == (8, 8)
-    assert json.loads((more / "settings.json").read_text())["distill"]["mixed"] == 0.0
+    told = json.loads((more / "metrics.jsonl").read_text().splitlines()[0])
+    assert told["teacher_share"] == 0 and told["learning_rate"] < 3.1e-4
     assert "another --start" in refused("distill", more, "--resume", "--start", "default-camera")
     (folder / "rig.json").unlink()
     (first / "policy.safetensors").unlink()
-    assert gigalane("distill", more, "--resume", "--distill.frames", "300").code == 0
+    again = ("--resume", *start, "--distill.frames", "300")
+    assert gigalane("distill", more, *again).code == 0
+
+
+def test_an_autopilot_goes_on_with_a_student_that_may_be_careful(gigalane, folder, rig):
+    first, more = folder / "first", folder / "more"
+    assert gigalane("distill", first, "--rig", rig, *TINY).code == 0
+    start = ("--start", first / "policy.safetensors", "--student.caution", "0.6")
+    assert gigalane("distill", more, *SHORT, *start, "--teacher", "autopilot").code == 0
+    taught = load_policy(more / "policy.safetensors")
+    assert taught.settings == replace(
+        load_policy(first / "policy.safetensors").settings, caution=0.6
+    )
+
+
+def test_a_rig_file_that_changes_later_does_not_change_a_run(gigalane, refused, folder, rig):
+    student = folder / "student"
+    assert gigalane("distill", student, "--rig", rig, *TINY).code == 0
+    assert gigalane("distill", student, "--resume", "--rig", rig).code == 0
+    load_rig("front").resized(32, 16).save(rig)
+    assert "another --rig" in refused("distill", student, "--resume", "--rig", rig)
+    assert gigalane("distill", student, "--resume", "--distill.frames", "300").code == 0
+    assert load_policy(student / "policy.safetensors").layout.rig.size == (24, 16)
+
+
+def test_a_run_whose_file_names_no_cameras_is_one_line(gigalane, refused, folder, rig):
+    student = folder / "student"
+    assert gigalane("distill", student, "--rig", rig, *TINY).code == 0
+    facts = json.loads((student / "worlds.json").read_text())
+    for spoilt, told in (("front", "cameras is None"), (None, "names no cameras")):
+        (student / "worlds.json").write_text(json.dumps(facts | {"rig": spoilt}))
+        assert told in refused("distill", student, "--resume")
 
 
 @pytest.mark.parametrize(
@@ -82,6 +115,7 @@ def test_a_student_is_taught_more_with_its_own_cameras_and_sizes(gigalane, refus
         (("--rig", "front"), "--rig: --start default-camera decides that; leave it out"),
         (("--student.proposals", "4"), "--student.proposals: --start default-camera decides"),
         (("--teacher", "default-coach"), "start: it acts in"),
+        (("--teacher", "autopilot", "--world.action", "delta_pose"), "start: it acts in"),
         (("--world.action", "delta_pose"), "--world.action: teacher default decides that"),
     ],
 )

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from gigalane.policies.checkpoint import load_policy, load_training_state, training_states
+from gigalane.render.camera import load_rig
 from gigalane.train.coach import CoachRecipe
 
 TINY = (
@@ -200,3 +201,16 @@ def test_a_coach_that_cannot_see_or_act_so_is_refused(refused, ring):
     words = ("train", "driver", "--map", ring, *TINY)
     line = refused(*words, "--train.exploration.weight", "0.1")
     assert "exploration: is for policies of Beta distributions" in line
+
+
+def test_who_learns_from_pixels_keeps_its_cameras(gigalane, refused, folder):
+    run, path = folder / "run", folder / "rig.json"
+    load_rig("front").resized(24, 16).save(path)
+    tiny = ("--world.worlds", "2", "--world.agents", "4", *TINY[4:], "--train.samples")
+    camera = ("--eyes", "camera", "--rig", path, "--map", "town:1")
+    assert gigalane("train", run, *camera, *tiny, "100").code == 0
+    load_rig("front").resized(32, 16).save(path)
+    assert "another --rig" in refused("train", run, "--resume", "--rig", path)
+    path.unlink()
+    assert gigalane("train", run, "--resume", "--train.samples", "200").code == 0
+    assert load_policy(run / "policy.safetensors").layout.rig.size == (24, 16)

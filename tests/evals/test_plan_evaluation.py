@@ -78,3 +78,20 @@ def test_the_open_loop_error_of_a_plan_is_its_distance_from_the_teachers_future(
     assert told.frames == int(future.valid.sum()) > 0
     assert told.metres_4s == pytest.approx(float(away.mean()), rel=1e-2)
     assert told.metres_2s == pytest.approx(float(away[:, :4].mean()), rel=1e-2)
+
+
+def test_agreement_is_about_what_both_would_do(tee_road):
+    """A careful student whose likeliest action it does not take."""
+
+    def agreement(fast: float, slow: float, caution: float) -> float:
+        always = student("actions")
+        always.settings = replace(always.settings, caution=caution)
+        torch.nn.init.zeros_(always.action_head.weight)
+        chances = torch.full((12,), 0.005)
+        chances[10], chances[4] = fast, slow  # jerks along 3 and 1, none across
+        always.action_head.bias.data = chances.log()
+        return open_loop(always, load_default(), [tee_road], FEW).agreement
+
+    careful, likeliest = agreement(0.5, 0.45, 0.65), agreement(0.5, 0.45, 0.0)
+    assert careful == agreement(0.45, 0.5, 0.0)
+    assert careful != likeliest

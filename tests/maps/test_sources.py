@@ -35,7 +35,7 @@ def test_the_folder_of_sample_maps_stands_in_the_place_of_its_sign(monkeypatch, 
     monkeypatch.setenv("GIGALANE_DATA", str(tmp_path))
     assert located(["$/a$b.xodr", "town:1"], "it") == [f"{tmp_path}/a$b.xodr", "town:1"]
     monkeypatch.delenv("GIGALANE_DATA")
-    assert located(["town:1"], "it") == ["town:1"]
+    assert located(["town:1", "a$b.xodr"], "it") == ["town:1", "a$b.xodr"]
     with pytest.raises(SettingsError, match=r"it: its maps lie in .* which is not set; buy one"):
         located(["$/a.xodr"], "it", "buy one")
     monkeypatch.setenv("GIGALANE_DATA", "/nowhere")

@@ -21,6 +21,7 @@ from gigalane.teach.comparison import LossWeights
 from gigalane.teach.distill import Distiller, DistillSettings
 from gigalane.teach.teachers import Autopilot
 from gigalane.teach.teaching import TEACHING_WORLD, teach
+from gigalane.train.run_folder import learned_from
 from gigalane.worlds.camera import CameraWorld
 from gigalane.worlds.vector import VectorWorld
 
@@ -124,6 +125,8 @@ def test_a_teacher_is_not_asked_what_it_cannot_tell(tmp_path, maps, who, name):
 def test_a_run_that_is_taken_up_again_keeps_its_weights_and_goes_on(tmp_path, maps, teacher):
     run(tmp_path / "run", maps, teacher, iterations=2)
     before = load_policy(tmp_path / "run" / "policy.safetensors")
+    assert learned_from(tmp_path / "nothing", "frames") == 0
+    assert learned_from(tmp_path / "run", "frames") == figures(tmp_path / "run")[-1]["samples"]
     over = run(tmp_path / "run", maps, teacher, replace(SETTINGS, frames=1), resume=True)
     for (name, ours), (_, theirs) in zip(
         over.state_dict().items(), before.state_dict().items(), strict=True
@@ -140,16 +143,18 @@ def test_who_is_taught_already_keeps_what_it_has_of_its_own(tmp_path, maps, teac
     assert not torch.equal(first.action_head.weight, teacher.action_head.weight)
     kept = {name: tensor.clone() for name, tensor in first.state_dict().items()}
     settings = replace(SETTINGS, learning_rate=1e-12, seed=7)
-    more = run(tmp_path / "more", maps, teacher, settings, start=first, iterations=1)
+    more = teach(
+        maps, WORLD, teacher, RIG, settings, tmp_path / "more", start=first,
+        on_iteration=lambda told: told["iteration"] >= 1,
+    )  # fmt: skip
     for name, tensor in more.state_dict().items():
         torch.testing.assert_close(tensor, kept[name], atol=1e-6, rtol=1e-6, msg=name)
-    # Its own sizes hold, whatever a new student would have had.
-    assert more.settings == first.settings
+    assert more.settings == first.settings != CameraSettings()
 
 
 def test_a_start_that_does_not_fit_is_refused(tmp_path, maps, teacher):
     first = run(tmp_path / "first", maps, teacher, iterations=1)
-    with pytest.raises(SettingsError, match="start: it looks through"):
+    with pytest.raises(SettingsError, match=r"24 x 16\).* 32 x 16\), and their rig.cameras differ"):
         teach(maps, WORLD, teacher, RIG.resized(32, 16), SETTINGS, tmp_path / "wide", start=first)
     narrow = EntityPolicy(
         teacher.layout, teacher.action_space, replace(teacher.settings, encoder_width=32)

@@ -175,7 +175,6 @@ def test_a_student_that_plans_keeps_its_teachers_actions_beside(tmp_path, tee_ro
 
 def test_a_lone_pupil_plans_among_teachers(tmp_path, tee_road, tee, teacher):
     lessons = distiller(tmp_path, tee_road, tee, teacher, "plans", method="solo", mixed=0.0)
-    lessons.samples = 100  # the teacher's part is over
     asked = []
     plan = lessons.actor._mixed.student.plan
     lessons.actor._mixed.student.plan = lambda world, rows: (

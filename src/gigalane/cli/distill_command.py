@@ -20,13 +20,16 @@ from gigalane.policies.checkpoint import training_states
 from gigalane.policies.coach import CoachPolicy
 from gigalane.policies.entity import EntityPolicy
 from gigalane.policies.shipped import open_subject
-from gigalane.render.camera import Rig, load_rig, rebuild_rig
+from gigalane.render.camera import Rig, load_rig
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.teach.comparison import LossWeights
 from gigalane.teach.distill import DistillSettings
 from gigalane.teach.teaching import TEACHING_WORLD, Knowing, open_teacher, teach
 from gigalane.train.run_folder import SETTINGS_FILE
 from gigalane.train.selfplay import WORLDS_FILE
+
+FREE_TO_CHANGE = ("--student.caution",)
+"""Options of a student that has been taught already."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +73,18 @@ class Distill:
 def run(words: Sequence[str]) -> int:
     """Runs `gigalane distill`."""
     command = parse(Distill, words, "distill")
-    teacher, start = open_teacher(command.teacher), _open_start(command.start)
-    command = parse(Distill, words, "distill", _usual(command, teacher, start))
     if command.resume:
         command, rig = _resumed(command.run, words)
         teacher, start = open_teacher(command.teacher), None
     else:
         refuse_begun(command.run)
-        _refuse_decided(command, teacher, start)
+        teacher, start = open_teacher(command.teacher), _open_start(command.start)
+        usual = _usual(command, teacher, start)
+        command = parse(Distill, words, "distill", usual)
+        _refuse_decided(usual, command, teacher)
         rig = load_rig(command.rig) if start is None else start.layout.rig
+        if start is not None:
+            start.settings = command.student
     maps = open_maps(command.map)
     with filling(command.run, worth_keeping=lambda: bool(training_states(command.run))):
         teach(
@@ -124,16 +130,20 @@ def _usual(command: Distill, teacher: Knowing, start: CameraPolicy | None) -> Di
         losses = LossWeights.for_coach()
     if isinstance(teacher, str):
         losses = LossWeights.for_autopilot()
-    sizes = command.student if start is None else start.settings
-    if sizes.proposals and isinstance(teacher, EntityPolicy):
+    student = command.student if start is None else start.settings
+    if student.proposals and isinstance(teacher, EntityPolicy):
         losses = losses.with_plans()
-    usual = DistillSettings(losses=losses)
-    if start is not None:  # who can drive already needs nobody beside, and smaller steps
-        usual = replace(usual, mixed=0.0, learning_rate=3e-4)
-    return Distill(command.run, distill=usual)
+    usual = Distill(command.run, distill=DistillSettings(losses=losses))
+    if start is None:
+        return usual
+    # Who can drive already needs nobody beside, and smaller steps.
+    lessons = replace(usual.distill, mixed=0.0, learning_rate=3e-4)
+    action = start.action_space.name if isinstance(teacher, str) else usual.world.action
+    world = replace(usual.world, action=action)
+    return replace(usual, student=start.settings, distill=lessons, world=world)
 
 
-def _refuse_decided(command: Distill, teacher: Knowing, start: CameraPolicy | None) -> None:
+def _refuse_decided(usual: Distill, command: Distill, teacher: Knowing) -> None:
     """Refuses options that a teacher decides, or plans do, or the student to begin with.
 
     Raises:
@@ -145,11 +155,11 @@ def _refuse_decided(command: Distill, teacher: Knowing, start: CameraPolicy | No
         decides |= dict.fromkeys(widths, f"teacher {command.teacher}")
     if not isinstance(teacher, str):
         decides["--world.action"] = f"teacher {command.teacher}"
-    if (command.student if start is None else start.settings).drives == "plans":
+    if command.student.drives == "plans":
         decides["--world.action"] = "driving by plans"
-    for option in changed_options(Distill(command.run), command, ("world", "student", "rig")):
+    for option in changed_options(usual, command, ("world", "student", "rig")):
         who = decides.get(option)
-        if start is not None and not option.startswith("--world."):
+        if command.start and option not in FREE_TO_CHANGE and not option.startswith("--world."):
             who = f"--start {command.start}"
         if who:
             raise InputError(f"{option}: {who} decides that; leave it out")
@@ -163,12 +173,13 @@ def _resumed(folder: Path, words: Sequence[str]) -> tuple[Distill, Rig]:
         SettingsError: its files are damaged or of another version.
     """
     begun = BegunRun(folder, (WORLDS_FILE, SETTINGS_FILE))
-    place = str(folder / WORLDS_FILE)
-    rig = begun.part(WORLDS_FILE, "rig", lambda words: rebuild_rig(words, place))
+    rig = begun.rig(WORLDS_FILE)
+    if rig is None:
+        raise InputError(f"{folder / WORLDS_FILE}: names no cameras; begin a new run")
     saved = Distill(
         folder,
         begun.part(WORLDS_FILE, "teacher"),
-        begun.part(WORLDS_FILE, "start"),
+        begun.part(WORLDS_FILE, "start", is_optional=True) or "",
         "",
         begun.part(WORLDS_FILE, "maps", tuple),
         False,  # an option that is on already could not be given again

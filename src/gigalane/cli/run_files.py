@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from gigalane.cli.errors import InputError
 from gigalane.core.settings import differences, rebuild
 from gigalane.policies.checkpoint import training_states
-from gigalane.render.camera import Rig, load_rig
+from gigalane.render.camera import Rig, load_rig, rebuild_rig
 
 T = TypeVar("T")
 
@@ -89,6 +89,15 @@ class BegunRun:
             SettingsError: another version wrote them.
         """
         return rebuild(kind, self.part(file, name), f"{self.folder / file}, {name}")
+
+    def rig(self, file: str) -> Rig | None:
+        """The cameras that the run was begun with, if it looks through any.
+
+        Raises:
+            SettingsError: the file says no such thing.
+        """
+        words = self.part(file, "rig", is_optional=True)
+        return rebuild_rig(words, f"{self.folder / file}, rig") if words else None
 
     def refuse_other_cameras(self, rig: Rig | None, asked: str) -> None:
         """Refuses to go on with other cameras; a name may have come to mean others since.

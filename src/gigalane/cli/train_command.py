@@ -19,7 +19,7 @@ from gigalane.maps.road import RoadMap
 from gigalane.maps.sources import open_maps
 from gigalane.policies.checkpoint import training_states
 from gigalane.render.birdview import BirdviewSettings
-from gigalane.render.camera import Rig, load_rig, rebuild_rig
+from gigalane.render.camera import Rig, load_rig
 from gigalane.sim.settings import SimulatorSettings
 from gigalane.train.coach import CoachRecipe
 from gigalane.train.ranks import Ranks, joined_ranks
@@ -128,13 +128,7 @@ def _eyes(command: Train, resume: bool) -> BirdviewSettings | Rig | None:
         return command.birdview
     if not resume:
         return load_rig(command.rig)
-    return _begun_rig(BegunRun(command.run, (WORLDS_FILE,)))
-
-
-def _begun_rig(begun: BegunRun) -> Rig | None:
-    """The cameras that a run was begun with, if it looks through any."""
-    words = begun.part(WORLDS_FILE, "rig", is_optional=True)
-    return rebuild_rig(words, str(begun.folder / WORLDS_FILE)) if words else None
+    return BegunRun(command.run, (WORLDS_FILE,)).rig(WORLDS_FILE)
 
 
 def _resumed(folder: Path, words: Sequence[str]) -> Train:
@@ -147,7 +141,7 @@ def _resumed(folder: Path, words: Sequence[str]) -> Train:
     begun = BegunRun(folder, (WORLDS_FILE, SETTINGS_FILE))
     maps = begun.part(WORLDS_FILE, "maps", tuple)
     birdview = begun.part(WORLDS_FILE, "birdview", is_optional=True)
-    rig = _begun_rig(begun)
+    rig = begun.rig(WORLDS_FILE)
     saved = Train(
         folder,
         maps,

@@ -77,4 +77,4 @@ def located(sources: Sequence[str], who: str, cure: str = "set it") -> list[str]
             f"{who}: its maps lie in the folder that {DATA_VARIABLE} names, which is "
             f"{'not set' if not folder else 'no folder: ' + folder}; {cure}"
         )
-    return [source.replace("$", folder, 1) for source in sources]
+    return [folder + name[1:] if name.startswith("$") else name for name in sources]

@@ -242,7 +242,7 @@ def rebuild_rig(words: Mapping[str, Any], place: str) -> Rig:
     Raises:
         SettingsError: they make no rig.
     """
-    given = words.get("cameras")
+    given = words.get("cameras") if isinstance(words, Mapping) else None
     if not isinstance(given, list | tuple):
         raise SettingsError(f"{place}: cameras is {given!r} where a list is needed")
     cameras = [rebuild(Camera, one, f"{place}: camera {k}") for k, one in enumerate(given)]

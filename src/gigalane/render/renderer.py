@@ -129,12 +129,12 @@ class CameraRenderer:
                 f"maps: {[one.name for one in given]}; give the simulator's, in its order: "
                 f"{[one.name for one in compiled]}"
             )
-        distinct = {id(one): (one, of) for one, of in zip(given, compiled, strict=True)}
+        pairs = list(zip(given, compiled, strict=True))
         built = {
-            key: one if isinstance(one, Scenery) else compile_scenery(one, of)
-            for key, (one, of) in distinct.items()
+            (id(one), id(of)): one if isinstance(one, Scenery) else compile_scenery(one, of)
+            for one, of in {(id(one), id(of)): (one, of) for one, of in pairs}.values()
         }
-        return [built[id(one)] for one in given]
+        return [built[id(one), id(of)] for one, of in pairs]
 
     def _cells_within_reach(self) -> int:
         """Most grid cells that a view may ask for."""

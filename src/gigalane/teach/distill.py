@@ -106,7 +106,8 @@ class DistillSettings:
         """Share of the rows that the teacher drives after so many frames."""
         if self.method == "cloning":
             return 1.0
-        return max(0.0, 1.0 - frames / max(1.0, self.mixed * self.frames))
+        mixed = self.mixed * self.frames
+        return max(0.0, 1.0 - frames / mixed) if mixed else 0.0
 
 
 LOOK_STEPS = 24

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 
 from gigalane.core.files import replacing
-from gigalane.core.settings import SettingsError
+from gigalane.core.settings import SettingsError, differences
 from gigalane.maps.compile import compile_maps
 from gigalane.maps.road import RoadMap
 from gigalane.networks.camera_rows import CameraLayout
@@ -134,11 +134,11 @@ def teach(
         on_student(student)
     if not resume:
         facts = {
+            **(names or {}),
             "maps": list(sources) or [road_map.name for road_map in maps],
             "world": asdict(world),
             "student": asdict(sizes),
             "rig": asdict(rig),
-            **(names or {}),
         }
         Path(run_directory).mkdir(parents=True, exist_ok=True)
         with replacing(Path(run_directory) / WORLDS_FILE) as beside:
@@ -174,14 +174,15 @@ def _refuse_unlike(
         SettingsError: it looks through other cameras, acts otherwise or is built otherwise.
     """
     if start.layout != layout:
+        differ = ", ".join(differences(start.layout, layout))
         raise SettingsError(
-            f"start: it looks through {_told(start.layout)}, the worlds show {_told(layout)}; "
-            "give the cameras that it was taught with"
+            f"start: it looks through {_told(start.layout)}, the worlds show {_told(layout)}, and "
+            f"their {differ} differ; give the cameras that it was taught with"
         )
     if start.action_space != action_space:
         raise SettingsError(
             f"start: it acts in {start.action_space.name}, its teacher in {action_space.name}; "
-            "give a teacher like its own"
+            "give a teacher like its own, or --world.action to an autopilot"
         )
     if start.settings != sizes:
         raise SettingsError(
@@ -194,7 +195,7 @@ def _refuse_unlike(
 def _told(layout: CameraLayout) -> str:
     """Cameras in words."""
     width, height = layout.rig.size
-    return f"{layout.rig.name} ({len(layout.rig.cameras)} x {width} x {height}, {layout.given})"
+    return f"{layout.rig.name} ({len(layout.rig.cameras)} x {width} x {height})"
 
 
 def _action_of(teacher: Knowing, world: SimulatorSettings, sizes: CameraSettings) -> ActionName:

@@ -76,6 +76,19 @@ def refuse_changed(folder: Path, changed: Sequence[str]) -> None:
         raise PolicyError(str(folder), "settings", reason)
 
 
+def learned_from(folder: Path, unit: str) -> int:
+    """How much the newest state of a run has learned from; 0 where there is no run.
+
+    Args:
+        folder: of the run.
+        unit: what its state counts: "samples" or "frames".
+
+    Raises:
+        PolicyError: no state is whole.
+    """
+    return load_training_state(folder)[1][unit] if training_states(folder) else 0
+
+
 def learning_tensors(policy: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Weights and moments, by the names they have in a training state."""
     tensors = {f"policy/{name}": tensor for name, tensor in policy.state_dict().items()}
