@@ -7,8 +7,8 @@ The first stage has ninety-six procedural towns, a world of 40 each; its learnin
 nothing twice, after 4.2 and after 5.4 million frames. The second goes on from it in 24 more worlds,
 CARLA's Town01, Town03 and Town04, and pushes about the shades of every frame. One thread of a busy
 machine made 700 to 950 frames a second: two hours for the first stage, an hour and more for the
-second; two threads of an idle one make 1,440. What is remembered takes 6 GB. What ships is RUN/default-camera.safetensors: the weights of
-the second stage, more careful where they are unsure.
+second; two threads of an idle one make 1,440. What is remembered takes 6 GB. What ships is
+RUN/default-camera.safetensors: the weights of the second stage, more careful where they are unsure.
 """
 
 import argparse
