@@ -47,7 +47,7 @@ STREETS = replace(
     appearance=replace(TOWNS.appearance, seed=500_000),
 )
 CAUTION = 0.65
-"""Chosen for a student of the first stage, on towns 8001 to 8006; see journal 013 and 014."""
+"""Chosen for a student of the first stage, on towns 8003 to 8006; see journal 013 and 014."""
 
 
 def main() -> None:
@@ -56,24 +56,26 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder of the run; what was stopped there goes on")
     run = parser.parse_args().run
     everywhere = located((PROCEDURAL_TOWNS, *CARLA_TOWNS), "default-camera")
-    for name, sources, settings in (
-        ("towns", (PROCEDURAL_TOWNS,), TOWNS),
-        ("towns", (PROCEDURAL_TOWNS,), AGAIN),
-        ("streets", everywhere, STREETS),
+    towns, streets = run / "towns", run / "streets"
+    for folder, before, sources, settings in (
+        (towns, None, (PROCEDURAL_TOWNS,), TOWNS),
+        (towns, None, (PROCEDURAL_TOWNS,), AGAIN),
+        (streets, towns, everywhere, STREETS),
     ):
-        if learned_from(run / name, "frames") < settings.frames:
-            lessons(run, name, sources, settings)
-        if learned_from(run / name, "frames") < settings.frames:
+        if learned_from(folder, "frames") < settings.frames:
+            lessons(folder, before, sources, settings)
+        if learned_from(folder, "frames") < settings.frames:
             return  # stopped
     ship(run)
 
 
-def lessons(run: Path, name: str, sources: Sequence[str], settings: DistillSettings) -> None:
-    """A stage, in a world a map; it begins with the student of the stage before."""
-    folder, maps, start = run / name, open_maps(sources), None
-    begun = bool(training_states(folder))
-    if name == "streets" and not begun:
-        start = load_policy(run / "towns" / POLICY_FILE)
+def lessons(
+    folder: Path, before: Path | None, sources: Sequence[str], settings: DistillSettings
+) -> None:
+    """A stage, in a world a map; it begins with the student of the one before, if any."""
+    maps, begun, start = open_maps(sources), bool(training_states(folder)), None
+    if before is not None and not begun:
+        start = load_policy(before / POLICY_FILE)
         assert isinstance(start, CameraPolicy)
     teach(
         maps,

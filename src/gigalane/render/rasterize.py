@@ -226,13 +226,14 @@ SKY_CLASS = wp.constant(CLASS["sky"])
                 const float* x = corners + q;
                 const float *y = x + 4 * stride, *z = x + 8 * stride;
                 const int material = (look >> 8) & 255;
+                // Two edges from the first corner, and the normal.
+                const float ex = x[stride] - x[0], ey = y[stride] - y[0];
+                const float ez = z[stride] - z[0], fx = x[2 * stride] - x[0];
+                const float fy = y[2 * stride] - y[0], fz = z[2 * stride] - z[0];
+                const float mx = ey * fz - ez * fy, my = ez * fx - ex * fz;
+                const float mz = ex * fy - ey * fx;
                 float shine = 1.0f;
                 if (material < lit_from) {
-                    const float ex = x[stride] - x[0], ey = y[stride] - y[0];
-                    const float ez = z[stride] - z[0], fx = x[2 * stride] - x[0];
-                    const float fy = y[2 * stride] - y[0], fz = z[2 * stride] - z[0];
-                    const float mx = ey * fz - ez * fy, my = ez * fx - ex * fz;
-                    const float mz = ex * fy - ey * fx;
                     const float facing = mx * (x[0] - view[0]) + my * (y[0] - view[1])
                         + mz * (z[0] - view[2]);
                     const float size = sqrtf(mx * mx + my * my + mz * mz);
@@ -255,11 +256,7 @@ SKY_CLASS = wp.constant(CLASS["sky"])
                     id |= entry;
                     if (view[23] > 2.0f) {
                         float* surface = (float*)(table.data + 16400 + 8 * entry);
-                        const float ex = x[stride] - x[0], ey = y[stride] - y[0];
-                        const float ez = z[stride] - z[0], fx = x[2 * stride] - x[0];
-                        const float fy = y[2 * stride] - y[0], fz = z[2 * stride] - z[0];
-                        const float mx = ey * fz - ez * fy, my = ez * fx - ex * fz;
-                        const float mz = ex * fy - ey * fx, over = sqrtf(ex * ex + ey * ey);
+                        const float over = sqrtf(ex * ex + ey * ey);
                         const float each = 1.0f / (over > 1.0e-6f ? over : 1.0e-6f);
                         surface[0] = x[0]; surface[1] = y[0]; surface[2] = z[0];
                         surface[3] = ex * each; surface[4] = ey * each; surface[5] = over;

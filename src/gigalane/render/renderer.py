@@ -129,12 +129,14 @@ class CameraRenderer:
                 f"maps: {[one.name for one in given]}; give the simulator's, in its order: "
                 f"{[one.name for one in compiled]}"
             )
-        pairs = list(zip(given, compiled, strict=True))
-        built = {
-            (id(one), id(of)): one if isinstance(one, Scenery) else compile_scenery(one, of)
-            for one, of in {(id(one), id(of)): (one, of) for one, of in pairs}.values()
-        }
-        return [built[id(one), id(of)] for one, of in pairs]
+        built: dict[tuple[int, int], Scenery] = {}  # a map may be there several times
+        sceneries: list[Scenery] = []
+        for one, of in zip(given, compiled, strict=True):
+            key = id(one), id(of)
+            if key not in built:
+                built[key] = one if isinstance(one, Scenery) else compile_scenery(one, of)
+            sceneries.append(built[key])
+        return sceneries
 
     def _cells_within_reach(self) -> int:
         """Most grid cells that a view may ask for."""
